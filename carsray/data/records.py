@@ -1,0 +1,58 @@
+"""What the rooms of data/ hand to each other: a picture as its source lists it, and a data set that has been split."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+SplitName = Literal["train", "val", "test"]
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels of the stored file; right and bottom are exclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture as its source lists it."""
+
+    path: Path
+    label: int
+    split: SplitName | None = None
+    """What the source itself says, if anything."""
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every labelled picture of a source, before splitting."""
+
+    kind: Literal["stanford_cars", "folders", "csv"]
+    root: Path
+    classes: tuple[str, ...]
+    """Names; a label is an index into them."""
+    pictures: tuple[Picture, ...]
+    official_test: bool
+    """True where the source's own pictures of split "test" are a published, labelled test set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One readable picture of a split."""
+
+    path: str
+    label: int
+    digest: str
+    """SHA-256 of the file's bytes, in hex."""
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSplit:
+    """A data set ready for training: what every trial of a sweep shares."""
+
+    classes: tuple[str, ...]
+    train: tuple[Row, ...]
+    val: tuple[Row, ...]
+    test: tuple[Row, ...]
+    test_is_official: bool
+    """False: the test rows were held out from train, and every table must say so."""
+    fingerprint: str
+    """SHA-256 over digests, labels and split of all rows: the same data and split, the same fingerprint."""
