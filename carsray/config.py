@@ -29,7 +29,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 class TrialConfig(BaseModel):
     """All values that identify a result. A search-space key is the name of a field here."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     # --- data -----------------------------------------------------------------------------------
     classes: int | None = Field(None, ge=2)

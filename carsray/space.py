@@ -1,0 +1,92 @@
+"""A search space: what may vary, what is fixed, when trials are compared. space_file.py reads one from a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from carsray.config import TrialConfig
+
+Value = bool | int | float | str
+Values = dict[str, Value]
+
+
+class Objective(BaseModel):
+    """When trials are compared. What they are ranked by is always val/accuracy_best."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    rungs: list[Annotated[int, Field(ge=1)]] = [1, 3, 9]
+    """Epochs at which ASHA compares trials; those past the last epoch are dropped."""
+    reduction: Annotated[float, Field(gt=1, le=10)] = 3
+    """Of this many trials at a rung one goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One searched setting: a range (low to high, bounds inclusive) or a choice."""
+
+    name: str
+    low: float = 0
+    high: float = 0
+    log: bool = False
+    integer: bool = False
+    choices: tuple[Value, ...] = ()
+    default: Value | None = None
+    when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    """Active only if each of these choices has one of these values."""
+
+    def active(self, values: Mapping[str, Value]) -> bool:
+        """Whether this parameter exists beside the other values."""
+        return all(values.get(name) in allowed for name, allowed in self.when.items())
+
+    def contains(self, value: object) -> bool:
+        """Whether the value lies in the range or among the choices."""
+        if self.choices:
+            return any(value == choice and type(value) is type(choice) for choice in self.choices)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and self.low <= float(value) <= self.high  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        if self.choices:
+            text = "one of " + ", ".join(map(str, self.choices))
+        else:
+            text = f"{self.low:g} to {self.high:g}" + (", log scale" if self.log else "")
+        conditions = [f"{name} is {' or '.join(map(str, allowed))}" for name, allowed in self.when.items()]
+        return text + (f", when {' and '.join(conditions)}" if conditions else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A checked search space."""
+
+    name: str
+    text: str
+    objective: Objective
+    fixed: Values
+    parameters: dict[str, Parameter]
+    start: tuple[Values, ...]
+    """Points tried first: the defaults, then each [[start]]."""
+
+    def config(self, values: Mapping[str, Value], **derived: int) -> TrialConfig:
+        """The TrialConfig of one point; values that are inactive there are left out."""
+        return TrialConfig.model_validate({**self.fixed, **self.only_active(values), **derived})
+
+    def only_active(self, values: Mapping[str, Value]) -> Values:
+        """The values of the parameters that exist at this point, in the order of the file."""
+        return {n: values[n] for n, p in self.parameters.items() if n in values and p.active(values)}
+
+    @property
+    def epochs(self) -> int:
+        """The full length of a trial."""
+        return int(self.fixed.get("epochs", TrialConfig.model_fields["epochs"].default))
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs at which a trial can be stopped early."""
+        return tuple(rung for rung in self.objective.rungs if rung < self.epochs)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """(name, what it may be) of every parameter."""
+        return [(name, str(parameter)) for name, parameter in self.parameters.items()]

@@ -1,0 +1,300 @@
+"""Reads a search-space file. All problems are found at once, each with its line and, for a typo, the nearest name."""
+
+import difflib
+import itertools
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from carsray.config import TrialConfig, explain
+from carsray.errors import ConfigError, SpaceError
+from carsray.space import Objective, Parameter, Space, Value, Values
+from carsray.toml_lines import Lines
+
+KNOWN_AS = {
+    "learning_rate": "lr",
+    "wd": "weight_decay",
+    "model": "backbone",
+    "arch": "backbone",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
+    "augmentation": "augment",
+    "scheduler": "schedule",
+    "optim": "optimizer",
+    "img_size": "image_size",
+    "resolution": "image_size",
+    "num_classes": "classes",
+}
+"""What other tools call our fields; difflib would not find these."""
+
+DERIVED = ("seed", "view_seed")
+"""Set per trial from the sweep's seed, so no space may name them."""
+
+
+def load_space(path: Path, pinned: Mapping[str, Value] | None = None) -> Space:
+    """Read and check a space file; ``pinned`` settings override it and are no longer searched.
+
+    Raises SpaceError with every problem of the file, each with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise SpaceError(str(path), [f"cannot be read: {reason}. Give the path of a .toml file"]) from None
+    return parse_space(text, str(path), pinned or {})
+
+
+def parse_space(text: str, place: str, pinned: Mapping[str, Value]) -> Space:
+    """A Space from TOML text; ``place`` names it in messages."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpaceError(place, [f"not valid TOML: {error}"]) from None
+    return _Reader(table, Lines(text), place, dict(pinned)).read(text)
+
+
+class _Reader:
+    """Collects the problems of one file while reading it, so that a person sees all of them at once."""
+
+    def __init__(self, table: dict[str, Any], lines: Lines, place: str, pinned: Values) -> None:
+        self.table, self.lines, self.place, self.pinned = table, lines, place, pinned
+        self.problems: list[tuple[int, str]] = []
+
+    def read(self, text: str) -> Space:
+        for section in self.table.keys() - {"objective", "fixed", "search", "start"}:
+            self._say(
+                section, None, f"[{section}] is no section. Sections are [objective], [fixed], [search], [[start]]"
+            )
+        objective = self._objective(self._section("objective"))
+        fixed = self._fixed(self._section("fixed"))
+        parameters = self._search(self._section("search"))
+        start = [*self._default(parameters), *self._start(parameters)]
+        space = Space(Path(self.place).stem, text, objective, fixed, parameters, tuple(start))
+        if not self.problems:
+            self._check_points(space)
+        if self.problems:
+            raise SpaceError(self.place, [f"line {n}: {text}" if n else text for n, text in sorted(self.problems)])
+        return space
+
+    def _say(self, section: str, key: str | None, problem: str, entry: int = 0) -> None:
+        line = self.lines.of(section, key, entry)
+        self.problems.append((line or 0, problem))
+
+    def _section(self, name: str) -> dict[str, Any]:
+        value = self.table.get(name, {})
+        if not isinstance(value, dict):
+            self._say(name, None, f"{name} must be a section, [{name}]")
+            return {}
+        return value
+
+    def _objective(self, table: dict[str, Any]) -> Objective:
+        try:
+            return Objective.model_validate({**table, "rungs": sorted(table.get("rungs", [1, 3, 9]))})
+        except (ValidationError, TypeError) as error:
+            for clause in explain(error) if isinstance(error, ValidationError) else [str(error)]:
+                self._say("objective", clause.split(" ")[0], f"[objective] {clause}")
+            return Objective()
+
+    def _known(self, section: str, name: str, entry: int = 0) -> bool:
+        if not unknown_setting(name):
+            return True
+        self._say(section, name, f"[{section}] {name!r} {unknown_setting(name)}", entry)
+        return False
+
+    def _fixed(self, table: dict[str, Any]) -> Values:
+        fixed: Values = {}
+        for name, value in table.items():
+            if not self._known("fixed", name):
+                continue
+            if name in self.table.get("search", {}):
+                self._say("fixed", name, f"{name!r} is in [fixed] and in [search]. Keep one")
+            elif problem := not_allowed(name, value):
+                self._say("fixed", name, problem)
+            else:
+                fixed[name] = value
+        for name, value in self.pinned.items():
+            if problem := unknown_setting(name) or not_allowed(name, value):
+                raise ConfigError(f"--set {name}={value}: {problem}")
+        return {**fixed, **self.pinned}
+
+    def _search(self, table: dict[str, Any]) -> dict[str, Parameter]:
+        if not table and not self.pinned:
+            self._say("search", None, "[search] is missing or empty. Name at least one setting to vary")
+        parameters: dict[str, Parameter] = {}
+        for name, entry in table.items():
+            if self._known("search", name) and name not in self.pinned:
+                parameter = self._parameter(name, entry)
+                if parameter:
+                    parameters[name] = parameter
+        for name, parameter in list(parameters.items()):
+            parameters[name] = replace(parameter, when=self._resolve_when(parameter, parameters))
+        return parameters
+
+    def _parameter(self, name: str, entry: Any) -> Parameter | None:
+        problem = self._shape(name, entry) or self._bounds(name, entry)
+        if not problem:
+            is_range = "low" in entry
+            parameter = Parameter(
+                name,
+                low=entry["low"] if is_range else 0,
+                high=entry["high"] if is_range else 0,
+                log=entry.get("log", False),
+                integer=_is_integer(name),
+                choices=tuple(entry.get("choices", ())),
+                default=entry.get("default"),
+                when=entry.get("when", {}),
+            )
+            if parameter.default is None or parameter.contains(parameter.default):
+                return parameter
+            problem = f"default = {parameter.default!r} is outside. Allowed: {replace(parameter, when={})}"
+        self._say("search", name, f"{name}: {problem}")
+        return None
+
+    def _shape(self, name: str, entry: Any) -> str | None:
+        if name == "epochs":
+            return "cannot be searched: rungs need one full length. Put it in [fixed]"
+        is_range = isinstance(entry, dict) and "low" in entry and "high" in entry
+        if not isinstance(entry, dict) or is_range == ("choices" in entry):
+            shapes = "{ low = 1e-4, high = 1e-1, log = true } or { choices = [16, 32] }"
+            return f"{entry!r} is neither a range nor a choice. Write {shapes}, with default = if wanted"
+        if unknown := entry.keys() - {"low", "high", "log", "choices", "default", "when"}:
+            return f"has {', '.join(sorted(unknown))}. Allowed: low, high, log or choices; default; when"
+        if not isinstance(entry.get("when", {}), dict):
+            return f'when = {entry["when"]!r} must be a table such as {{ optimizer = "sgd" }}'
+        return None
+
+    def _bounds(self, name: str, entry: dict[str, Any]) -> str | None:
+        values = entry.get("choices", [entry.get("low"), entry.get("high")])
+        if not isinstance(values, list) or not values:
+            return "choices must be a list with at least one value"
+        if "choices" in entry and len({repr(v) for v in values}) < len(values):
+            return f"choices {values!r} repeat a value"
+        if "choices" not in entry:
+            numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+            if len(numbers) < 2:
+                return f"low = {values[0]!r}, high = {values[1]!r}: both must be numbers"
+            if values[0] >= values[1]:
+                return f"low = {values[0]!r} must be below high = {values[1]!r}"
+            if not isinstance(entry.get("log", False), bool):
+                return f"log = {entry['log']!r} must be true or false"
+            if entry.get("log") and values[0] <= 0:
+                return f"low = {values[0]!r} with log = true. Use low > 0, or drop log"
+        elif "log" in entry:
+            return "log goes with a range, not with choices"
+        return next(filter(None, (not_allowed(name, value) for value in values)), None)
+
+    def _resolve_when(self, parameter: Parameter, parameters: dict[str, Parameter]) -> dict[str, tuple[Value, ...]]:
+        def bad(problem: str) -> None:
+            self._say("search", parameter.name, f"{parameter.name}: when {problem}")
+
+        resolved: dict[str, tuple[Value, ...]] = {}
+        raw: Mapping[str, Any] = parameter.when
+        for name, wanted in raw.items():
+            allowed = tuple(wanted) if isinstance(wanted, list) else (wanted,)
+            controls = parameters.get(name)
+            if name in self.pinned or name in self.table.get("fixed", {}):
+                resolved[name] = allowed
+            elif controls is None or not controls.choices:
+                bad(f"names {name!r}, which is no choice in [search]")
+            elif controls.when:
+                bad(f"names {name!r}, which has a condition of its own. One level is allowed")
+            elif strange := [v for v in allowed if v not in controls.choices]:
+                bad(f"{name} = {strange[0]!r}, which is not among its choices {list(controls.choices)}")
+            else:
+                resolved[name] = allowed
+        return resolved
+
+    def _default(self, parameters: dict[str, Parameter]) -> list[Values]:
+        with_default = {name: p.default for name, p in parameters.items() if p.default is not None}
+        if not with_default:
+            return []
+        for name in parameters.keys() - with_default.keys():
+            self._say("search", name, f"{name}: has no default while others have. Give every parameter one, or none")
+        return [with_default]
+
+    def _start(self, parameters: dict[str, Parameter]) -> list[Values]:
+        points = self.table.get("start", [])
+        if not isinstance(points, list):
+            self._say("start", None, "[start] must be [[start]], one table for each point")
+            return []
+        defaults = {name: p.default for name, p in parameters.items() if p.default is not None}
+        return [self._point(point, entry, parameters, defaults) for entry, point in enumerate(points)]
+
+    def _point(self, point: dict[str, Any], entry: int, parameters: dict[str, Parameter], defaults: Values) -> Values:
+        for name, value in point.items():
+            if name in self.pinned or not self._known("start", name, entry):
+                continue
+            if name not in self.table.get("search", {}):
+                self._say("start", name, f"[[start]] {name} is not in [search]", entry)
+            elif name in parameters and not parameters[name].contains(value):
+                allowed = replace(parameters[name], when={})
+                self._say("start", name, f"[[start]] {name} = {value!r} is outside. Allowed: {allowed}", entry)
+        return {**defaults, **{name: value for name, value in point.items() if name in parameters}}
+
+    def _check_points(self, space: Space) -> None:
+        """Settings that are allowed alone may not fit together: try the corners and every start point."""
+        for number, point in enumerate([*space.start, *_corners(space.parameters.values())]):
+            try:
+                space.config(point)
+            except ValidationError as error:
+                where = f"start point {number + 1}" if number < len(space.start) else f"the point {point}"
+                self.problems.append((0, f"{where} is no valid configuration: {'; '.join(explain(error))}"))
+                return
+
+
+def unknown_setting(name: str) -> str | None:
+    """What is wrong with the name of a setting, or None."""
+    if name in DERIVED:
+        return "is derived from --seed. Remove it"
+    if name in TrialConfig.model_fields:
+        return None
+    near = next(iter(difflib.get_close_matches(name, [*TrialConfig.model_fields, *KNOWN_AS])), None)
+    return "is no setting" + (f". Did you mean {KNOWN_AS.get(near, near)!r}?" if near else "")
+
+
+def not_allowed(name: str, value: object) -> str | None:
+    """What is wrong with one value of a setting taken alone, or None."""
+    info = TrialConfig.model_fields[name]
+    kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+    try:
+        TypeAdapter(kind).validate_python(value, strict=True)
+    except ValidationError as error:
+        reasons = list(dict.fromkeys(detail["msg"] for detail in error.errors()))
+        return f"{name} = {value!r}: {' or '.join(reasons)}"
+    return None
+
+
+def parse_value(text: str) -> Value:
+    """The value of ``--set key=value``: read as TOML, or taken as text where it is none."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return value if isinstance(value, bool | int | float | str) else text
+
+
+def _is_integer(name: str) -> bool:
+    annotation = TrialConfig.model_fields[name].annotation
+    kinds = {annotation, *get_args(annotation)} | {k for a in get_args(annotation) for k in get_args(a)}
+    return int in kinds and float not in kinds
+
+
+def _corners(parameters: Iterable[Parameter]) -> Iterable[Values]:
+    """Points made of extreme values: each parameter's first and last, all together at either end."""
+    sides = [
+        (p.choices[0], p.choices[-1]) if p.choices else (_number(p, p.low), _number(p, p.high)) for p in parameters
+    ]
+    names = [p.name for p in parameters]
+    pairs = itertools.product((0, 1), repeat=2)
+    for even, odd in pairs:
+        yield {n: side[odd if i % 2 else even] for i, (n, side) in enumerate(zip(names, sides, strict=True))}
+
+
+def _number(parameter: Parameter, value: float) -> Value:
+    return int(value) if parameter.integer else float(value)
