@@ -170,3 +170,21 @@ def explain(error: ValidationError) -> list[str]:
         if clause not in clauses:
             clauses.append(clause)
     return clauses
+
+
+class SweepSettings(BaseModel):
+    """How a sweep is run, as sweep.json keeps it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path
+    trials: int = Field(20, ge=1)
+    seed: int = Field(0, ge=0)
+    concurrent: int | None = Field(None, ge=1)
+    """Trials at a time; none: as many as the cluster holds, eight at most without GPUs."""
+    gpus_per_trial: float | None = Field(None, ge=0)
+    """A whole number, or 1/n for n trials on a GPU; none: 1 where there are GPUs."""
+    address: str | None = None
+    """Of a running Ray cluster; none: start one on this machine."""
+    cache: Path
+    """Node-local folder for packs."""

@@ -68,6 +68,8 @@ class Space:
     parameters: dict[str, Parameter]
     start: tuple[Values, ...]
     """Points tried first: the defaults, then each [[start]]."""
+    pinned: Values = field(default_factory=dict)
+    """Settings given from outside, which override the file."""
 
     def config(self, values: Mapping[str, Value], **derived: int) -> TrialConfig:
         """The TrialConfig of one point; values that are inactive there are left out."""

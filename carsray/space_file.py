@@ -3,7 +3,7 @@
 import difflib
 import itertools
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -75,7 +75,7 @@ class _Reader:
         fixed = self._fixed(self._section("fixed"))
         parameters = self._search(self._section("search"))
         start = [*self._default(parameters), *self._start(parameters)]
-        space = Space(Path(self.place).stem, text, objective, fixed, parameters, tuple(start))
+        space = Space(Path(self.place).stem, text, objective, fixed, parameters, _distinct(start), self.pinned)
         if not self.problems:
             self._check_points(space)
         if self.problems:
@@ -239,13 +239,18 @@ class _Reader:
 
     def _check_points(self, space: Space) -> None:
         """Settings that are allowed alone may not fit together: try the corners and every start point."""
-        for number, point in enumerate([*space.start, *_corners(space.parameters.values())]):
+        for number, point in enumerate([*space.start, *corners(space.parameters.values())]):
             try:
                 space.config(point)
             except ValidationError as error:
                 where = f"start point {number + 1}" if number < len(space.start) else f"the point {point}"
                 self.problems.append((0, f"{where} is no valid configuration: {'; '.join(explain(error))}"))
                 return
+
+
+def _distinct(points: Iterable[Values]) -> tuple[Values, ...]:
+    """Each point once: pinning a setting can make two start points one."""
+    return tuple({tuple(sorted(point.items())): point for point in points}.values())
 
 
 def unknown_setting(name: str) -> str | None:
@@ -285,8 +290,8 @@ def _is_integer(name: str) -> bool:
     return int in kinds and float not in kinds
 
 
-def _corners(parameters: Iterable[Parameter]) -> Iterable[Values]:
-    """Points made of extreme values: each parameter's first and last, all together at either end."""
+def corners(parameters: Iterable[Parameter]) -> Iterator[Values]:
+    """Points made of extreme values; the first is every parameter's first choice or low end."""
     sides = [
         (p.choices[0], p.choices[-1]) if p.choices else (_number(p, p.low), _number(p, p.high)) for p in parameters
     ]

@@ -1,0 +1,86 @@
+"""What sweep and plan take alike, and how it becomes a space, a split data set and settings."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from carsray.config import TrialConfig
+from carsray.data.records import DataSplit
+from carsray.errors import ConfigError
+from carsray.space import Space, Values
+
+DEFAULT_CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "carsray"
+
+_OPTIONS = (
+    click.argument("space", type=click.Path(path_type=Path)),
+    click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder or CSV with the pictures."),
+    click.option("--trials", default=20, show_default=True, type=click.IntRange(1), help="Trials in all."),
+    click.option("--epochs", type=click.IntRange(1), help="Full length of a trial; else as the space says."),
+    click.option("--classes", type=click.IntRange(2), help="Use the first K classes only."),
+    click.option("--set", "pins", multiple=True, metavar="KEY=VALUE", help="Pin a setting; may be given often."),
+    click.option(
+        "--seed", default=0, show_default=True, type=click.IntRange(0), help="All randomness derives from it."
+    ),
+    click.option("--address", help="A running Ray cluster (auto, or HOST:PORT); else this machine."),
+    click.option("--gpus-per-trial", type=click.FloatRange(0), help="1, 2, ... or 0.5 for two trials on a GPU."),
+    click.option("--concurrent", type=click.IntRange(1), help="Trials at a time; else as many as fit."),
+    click.option(
+        "--cache",
+        default=DEFAULT_CACHE,
+        show_default=True,
+        type=click.Path(path_type=Path),
+        help="Folder for packed pictures.",
+    ),
+)
+
+
+def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that describe a sweep."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def pinned_values(pins: Sequence[str], epochs: int | None, classes: int | None) -> Values:
+    """The settings that --set, --epochs and --classes pin."""
+    from carsray.space_file import parse_value
+
+    values: Values = {}
+    for pin in pins:
+        key, equals, text = pin.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {pin}: must be KEY=VALUE, for example --set image_size=128")
+        values[key.strip()] = parse_value(text.strip())
+    for key, number in (("epochs", epochs), ("classes", classes)):
+        if number is not None:
+            values[key] = number
+    weights = values.get("weights")
+    if isinstance(weights, str) and Path(weights).expanduser().is_file():
+        values["weights"] = str(Path(weights).expanduser().resolve())
+    return values
+
+
+def first_config(space: Space) -> TrialConfig:
+    """The config of the first start point; where there is none, of each parameter's first value."""
+    from carsray.space_file import corners
+
+    return space.config(space.start[0] if space.start else next(iter(corners(space.parameters.values()))))
+
+
+def split_data(data: Path, config: TrialConfig, cache: Path) -> DataSplit:
+    """Read, inspect and split the pictures; warnings go to stderr."""
+    from carsray.data.catalog import open_catalog
+    from carsray.data.inspect import inspect
+    from carsray.data.splits import make_split
+    from carsray.progress import bar
+
+    catalog = open_catalog(data)
+    with bar("Inspecting pictures") as report:
+        inspection = inspect(catalog, cache, report)
+    split, warnings = make_split(catalog, inspection, config)
+    for warning in warnings:
+        click.echo(click.style("warning: ", fg="yellow") + warning, err=True)
+    return split

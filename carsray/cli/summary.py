@@ -1,0 +1,95 @@
+"""What a sweep says at its end: the leaderboard, what mattered, what to doubt, where everything is."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+
+from carsray.config import SweepSettings
+from carsray.data.records import DataSplit
+from carsray.errors import SweepFailed
+from carsray.files import write_json
+from carsray.results import SweepFolder, TrialRow, ranked
+from carsray.space import Parameter, Space
+from carsray.tuning.importance import measure_importances
+from carsray.tuning.view import number, trial_table
+
+SHOWN = 10
+EDGE = 0.05
+"""A best value within this share of its range's width from an end sits on the edge."""
+
+
+def print_summary(
+    folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings, rows: Sequence[TrialRow]
+) -> None:
+    """Print the end of a sweep and write importances.json. Raises SweepFailed where no trial has a score."""
+    console = Console(highlight=False)
+    leaders = [row for row in ranked(rows) if row.best]
+    _print_failures(console, rows)
+    if not leaders:
+        raise SweepFailed(f"{folder.root}: none of {len(rows)} trials reached the end of an epoch")
+    console.print(trial_table(leaders[:SHOWN], list(space.parameters)))
+    console.print(f"Scored on val, {len(split.val):,} pictures: {_margin(leaders[0].score, len(split.val))}")
+    console.print(_test_note(split))
+    found = measure_importances(folder, space, rows)
+    if found and found.shares:
+        write_json(folder.importances, asdict(found))
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in found.shares.items())
+        console.print(f"What mattered most (epoch {found.epoch}, {found.trials} trials): {shares}")
+    for warning in edges(space, leaders[0]):
+        console.print(f"[yellow]warning:[/] {warning}")
+    _print_paths(console, folder, leaders[0])
+    missing = settings.trials - sum(row.state != "running" for row in rows)
+    if missing:
+        console.print(f"Interrupted: {missing} trials are missing. Go on with: carsray resume {folder.name}")
+
+
+def edges(space: Space, best: TrialRow) -> Iterator[str]:
+    """A line for each range whose end the best trial sits on."""
+    for name, value in best.params.items():
+        parameter = space.parameters.get(name)
+        if parameter and not parameter.choices:
+            share = _position(parameter, float(value))
+            if share < EDGE or share > 1 - EDGE:
+                end, way = ("low", "lower") if share < EDGE else ("high", "higher")
+                yield f"best {name} {number(value)} sits at the {end} end of {parameter}; a {way} one may be better"
+
+
+def _position(parameter: Parameter, value: float) -> float:
+    low, high = parameter.low, parameter.high
+    if parameter.log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low)
+
+
+def _margin(score: float, pictures: int) -> str:
+    """The 95 % half-width of a share, by the normal approximation."""
+    half = 1.96 * math.sqrt(score * (1 - score) / pictures)
+    return f"differences below about {100 * half:.1f} points are within its noise"
+
+
+def _test_note(split: DataSplit) -> str:
+    if not split.test:
+        return "There is no test split."
+    kind = "the official one" if split.test_is_official else "held out, not the official test"
+    return f"The test split ({len(split.test):,} pictures, {kind}) stayed sealed."
+
+
+def _print_failures(console: Console, rows: Sequence[TrialRow]) -> None:
+    failed = [row for row in rows if row.state == "failed"]
+    if failed:
+        first = failed[0]
+        console.print(f"[red]{len(failed)} trials failed;[/] the first, trial {first.trial}:", first.reason.strip())
+
+
+def _print_paths(console: Console, folder: SweepFolder, best: TrialRow) -> None:
+    console.print(f"\nBest: trial {best.trial}, val/accuracy {best.score:.4f}")
+    for path, what in (
+        (folder.table, "all trials"),
+        (folder.trial(best.trial).config, "the best configuration"),
+        (folder.trial(best.trial).checkpoint, "its weights"),
+        (folder.study, "the Optuna study"),
+    ):
+        if path.exists():
+            console.print(f"  {path}  {what}", soft_wrap=True)

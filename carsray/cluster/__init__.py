@@ -1,0 +1,1 @@
+"""Ray itself: connecting to it and asking what it holds."""

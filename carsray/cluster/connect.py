@@ -1,0 +1,57 @@
+"""Connect to a Ray cluster, or start one on this machine."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+
+from carsray.errors import ClusterError
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine of the cluster and what Ray may hand out on it."""
+
+    name: str
+    cpus: float
+    gpus: float
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[list[Node]]:
+    """A connection for the time of a with-block; yields the nodes. A connection that was open before stays open.
+
+    Raises ClusterError where no cluster answers at the address.
+    """
+    if ray.is_initialized():
+        yield alive_nodes()
+        return
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about its future default
+    try:
+        # The dashboard can execute code and a sweep does not need it.
+        dashboard = False if address is None else None
+        ray.init(
+            address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR, namespace="carsray"
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ClusterError(
+            f"--address {address}: no Ray cluster answers ({reason}). Start one with: ray start --head"
+        ) from None
+    try:
+        yield alive_nodes()
+    finally:
+        ray.shutdown()
+
+
+def alive_nodes() -> list[Node]:
+    """The nodes that answer, head first."""
+    nodes = []
+    for entry in ray.nodes():
+        if entry["Alive"]:
+            held = entry["Resources"]
+            nodes.append(Node(entry["NodeManagerHostname"], held.get("CPU", 0.0), held.get("GPU", 0.0)))
+    return nodes

@@ -1,0 +1,204 @@
+"""The results folder of a sweep: one property per file. Plain text throughout, readable without carsray."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from carsray.errors import ResultsError
+from carsray.files import append_line, write_json, write_text
+
+BEST = "val/accuracy_best"
+"""The best epoch so far; never falls. Optuna, ASHA, the leaderboard and the winner rank by it alone."""
+
+State = Literal["running", "finished", "pruned", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialState:
+    """state.json of a trial."""
+
+    state: State
+    epochs: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+    """Why a failed trial failed."""
+    node: str = ""
+
+
+class TrialFolder:
+    """trials/<id>/ of one trial; the id is the trial's number, four digits or more."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.number = int(root.name)
+        self.config = root / "config.json"
+        self.history = root / "history.jsonl"
+        self.state = root / "state.json"
+        self.checkpoint = root / "checkpoint.safetensors"
+
+    def write_config(self, params: dict[str, Any], config: dict[str, Any]) -> None:
+        """Store what was searched (params) and the whole config."""
+        write_json(self.config, {"params": params, "config": config})
+
+    def read_params(self) -> dict[str, Any]:
+        """The searched values."""
+        return dict(_read_json(self.config)["params"])
+
+    def write_state(self, state: TrialState) -> None:
+        """Replace state.json."""
+        write_json(self.state, asdict(state))
+
+    def read_state(self) -> TrialState:
+        """What state.json says."""
+        return TrialState(**_read_json(self.state))
+
+    def append(self, metrics: dict[str, Any]) -> None:
+        """Add one epoch to the history."""
+        append_line(self.history, json.dumps(metrics))
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """One dict per epoch. A last line cut short by a kill is left out; any other broken line is an error."""
+        if not self.history.exists():
+            return []
+        lines = self.history.read_text(encoding="utf-8").splitlines()
+        epochs = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                epochs.append(json.loads(line))
+            except json.JSONDecodeError:
+                if number < len(lines):
+                    raise ResultsError(
+                        f"{self.history}: line {number} is not JSON. Restore the file or delete the trial's folder"
+                    ) from None
+        return epochs
+
+
+class SweepFolder:
+    """results/<name>/ of one sweep."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.name = root.name
+        self.space = root / "space.toml"
+        self.settings = root / "sweep.json"
+        self.split = root / "split.csv"
+        self.study = root / "study.db"
+        self.table = root / "trials.csv"
+        self.importances = root / "importances.json"
+        self.trials = root / "trials"
+
+    def trial(self, number: int) -> TrialFolder:
+        """The folder of one trial."""
+        return TrialFolder(self.trials / f"{number:04d}")
+
+    def all_trials(self) -> Iterator[TrialFolder]:
+        """Every trial that has a folder, by number."""
+        if self.trials.is_dir():
+            names = sorted((p for p in self.trials.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
+            yield from map(TrialFolder, names)
+
+    def read_settings(self) -> dict[str, Any]:
+        """What sweep.json says."""
+        return _read_json(self.settings)
+
+
+def create_sweep(results: Path, name: str) -> SweepFolder:
+    """A new, empty results folder. Raises ResultsError if the name is taken, no name for a folder, or unwritable."""
+    if not name or name != Path(name).name or name.startswith("."):
+        raise ResultsError(f"--name {name!r}: must be a plain folder name such as cars-1")
+    folder = SweepFolder(results / name)
+    try:
+        folder.trials.mkdir(parents=True)
+    except FileExistsError:
+        raise ResultsError(
+            f"{folder.root}: exists already. Choose another --name, or go on with: carsray resume {name}"
+        ) from None
+    except OSError as error:
+        raise ResultsError(f"{folder.root}: cannot be created: {error.strerror}. Choose another --results") from None
+    return folder
+
+
+def next_name(results: Path, stem: str) -> str:
+    """The first free of stem-1, stem-2, ..."""
+    return next(name for name in (f"{stem}-{n}" for n in itertools.count(1)) if not (results / name).exists())
+
+
+def open_sweep(results: Path, name: str) -> SweepFolder:
+    """The results folder of an earlier sweep. Raises ResultsError, naming the sweeps that are there."""
+    folder = SweepFolder(results / name)
+    if not folder.settings.is_file():
+        there = sorted(p.parent.name for p in results.glob("*/sweep.json"))
+        known = f"Sweeps there: {', '.join(there)}" if there else "There are no sweeps"
+        raise ResultsError(f"{folder.root}: is no sweep. {known}")
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One row of trials.csv."""
+
+    trial: int
+    state: State
+    epochs: int
+    best: dict[str, float]
+    """The metrics of the best epoch, val/accuracy_best among them; empty before the first epoch."""
+    seconds: float
+    params: dict[str, Any]
+    reason: str = ""
+
+    @property
+    def score(self) -> float:
+        """What trials are ranked by; below every real score where there is none."""
+        return self.best.get(BEST, -math.inf)
+
+    def after(self, metrics: dict[str, float], seconds: float) -> "TrialRow":
+        """This row after one more epoch."""
+        improved = metrics[BEST] > self.score
+        best = {k: v for k, v in metrics.items() if "/" in k} if improved else self.best
+        return replace(self, epochs=int(metrics["epoch"]), best=best, seconds=self.seconds + seconds)
+
+
+def read_rows(folder: SweepFolder) -> list[TrialRow]:
+    """The rows of all trials, from their own folders."""
+    rows = []
+    for trial in folder.all_trials():
+        if trial.config.exists() and trial.state.exists():
+            state = trial.read_state()
+            row = TrialRow(trial.number, state.state, 0, {}, 0.0, trial.read_params(), state.reason)
+            for epoch in trial.read_history():
+                row = row.after(epoch, 0.0)
+            rows.append(replace(row, epochs=state.epochs, seconds=state.seconds))
+    return rows
+
+
+def ranked(rows: Iterable[TrialRow]) -> list[TrialRow]:
+    """Best first; failed trials last; ties in the order of their numbers."""
+    return sorted(rows, key=lambda row: (row.state == "failed", -row.score, row.trial))
+
+
+def write_table(folder: SweepFolder, rows: Iterable[TrialRow], params: Iterable[str]) -> None:
+    """Write trials.csv: trial, state, epochs, metrics of the best epoch, seconds, one column per parameter."""
+    rows, params = list(rows), list(params)
+    metrics = list(dict.fromkeys([BEST, *(key for row in rows for key in row.best)]))
+    records = [
+        {"trial": row.trial, "state": row.state, "epochs": row.epochs}
+        | {key: row.best.get(key) for key in metrics}
+        | {"seconds": round(row.seconds, 2)}
+        | {key: row.params.get(key) for key in params}
+        for row in rows
+    ]
+    columns = ["trial", "state", "epochs", *metrics, "seconds", *params]
+    write_text(folder.table, pd.DataFrame(records, columns=columns).to_csv(index=False))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path}: cannot be read ({error}). Restore it or start a new sweep") from None

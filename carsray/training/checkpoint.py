@@ -1,0 +1,61 @@
+"""The trained part of a network as safetensors: nothing from a results folder is ever unpickled."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from carsray.config import TrialConfig, trial_config
+from carsray.errors import ResultsError
+from carsray.models.build import build_network
+from carsray.models.network import Network
+from carsray.models.state import load_trainable_state, trainable_state
+
+FORMAT = "carsray-1"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself."""
+
+    config: TrialConfig
+    classes: tuple[str, ...]
+    epoch: int
+
+
+def checkpoint_bytes(network: Network, info: CheckpointInfo) -> bytes:
+    """The trained parameters and BatchNorm statistics, with what is needed to rebuild the network around them."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trainable_state(network).items()}
+    metadata = {
+        "format": FORMAT,
+        "config": info.config.model_dump_json(),
+        "classes": json.dumps(info.classes),
+        "epoch": str(info.epoch),
+    }
+    return safetensors.torch.save(tensors, metadata)
+
+
+def load_checkpoint(path: Path) -> tuple[Network, CheckpointInfo]:
+    """The network of a checkpoint, on the CPU, in eval mode; a frozen prefix is built from the config's weights.
+
+    Raises ResultsError for a file that is missing, cut short, or no checkpoint.
+    """
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ResultsError(f"{path}: is no readable checkpoint ({error}). Train the trial again") from None
+    if metadata.get("format") != FORMAT:
+        raise ResultsError(f"{path}: format {metadata.get('format')!r} is not {FORMAT}. Use a checkpoint of a sweep")
+    info = CheckpointInfo(
+        trial_config(json.loads(metadata["config"]), str(path)),
+        tuple(json.loads(metadata["classes"])),
+        int(metadata["epoch"]),
+    )
+    network = build_network(info.config, len(info.classes))
+    load_trainable_state(network, tensors)
+    return network.eval(), info

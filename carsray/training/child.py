@@ -1,0 +1,89 @@
+"""The training process: ``python -m carsray.training.child FD``. Stays warm from trial to trial.
+
+It imports no Ray, so a crash here is a crash of one trial and not of a Ray actor; its owner starts another.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+
+from carsray.config import TrialConfig
+from carsray.data.batches import TrainingData, training_data
+from carsray.data.seal import seal
+from carsray.errors import CarsrayError, TrialFailed
+from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
+from carsray.training.fit import EpochResult, Progress, fit
+from carsray.training.messages import Begin, Epoch, Failed, NextEpoch, Open
+
+
+def main() -> None:
+    """Serve requests until the owner hangs up."""
+    threading.Thread(target=_die_with_owner, args=(os.getppid(),), daemon=True).start()
+    connection = Connection(int(sys.argv[1]))
+    opened = connection.recv()
+    assert isinstance(opened, Open)
+    seal(row.path for row in opened.split.test)
+    _Trials(connection, opened).serve()
+
+
+class _Trials:
+    def __init__(self, connection: Connection, opened: Open) -> None:
+        self._connection, self._opened = connection, opened
+        self._config: TrialConfig | None = None
+        self._epochs: Iterator[Progress | EpochResult] = iter(())
+
+    def serve(self) -> None:
+        while True:
+            try:
+                request = self._connection.recv()
+            except EOFError:
+                return
+            try:
+                self._answer(request)
+            except (TrialFailed, CarsrayError) as error:
+                self._connection.send(Failed(str(error), bug=False))
+            except Exception as error:
+                self._connection.send(Failed(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", bug=True))
+
+    def _answer(self, request: object) -> None:
+        match request:
+            case Begin(config):
+                self._config = config
+                self._epochs = iter(())  # lets go of the old network before the new one is built
+                self._epochs = self._start(config)
+            case NextEpoch():
+                for event in self._epochs:
+                    if isinstance(event, Progress):
+                        self._connection.send(event)
+                    else:
+                        self._connection.send(self._epoch(event))
+                        return
+                raise TrialFailed("was asked for an epoch past its last")
+
+    def _start(self, config: TrialConfig) -> Iterator[Progress | EpochResult]:
+        """The data is loaded inside the generator, so that its errors reach the owner with the first epoch."""
+        yield from fit(config, self._data(config), self._opened.run)
+
+    def _data(self, config: TrialConfig) -> TrainingData:
+        return training_data(self._opened.split, config, self._opened.run.cache)
+
+    def _epoch(self, result: EpochResult) -> Epoch:
+        assert self._config is not None
+        info = CheckpointInfo(self._config, self._opened.split.classes, result.epoch)
+        checkpoint = checkpoint_bytes(result.network, info) if result.improved else None
+        return Epoch(result.epoch, result.metrics, result.seconds, checkpoint)
+
+
+def _die_with_owner(owner: int) -> None:
+    """End when the owner is gone: a killed owner cannot hang up in the middle of an epoch."""
+    while os.getppid() == owner:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

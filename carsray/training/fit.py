@@ -1,0 +1,137 @@
+"""Training one config. ``fit`` is a generator: one EpochResult an epoch, and signs of progress in between."""
+
+import math
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from carsray.config import RunConfig, TrialConfig
+from carsray.data.batches import Batch, TrainingData, eval_batches, train_batches
+from carsray.errors import TrialFailed
+from carsray.models.build import build_network
+from carsray.models.network import Network
+from carsray.seed import derive
+from carsray.training.device import autocast, compute_dtype, resolve_device
+from carsray.training.evaluate import predict
+from carsray.training.metrics import classification_metrics
+from carsray.training.optimizer import build_optimizer
+from carsray.training.schedule import Schedule
+
+LOSS_CHECK_STEPS = 16
+"""Steps between two looks at the loss; each look waits for the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A sign of life within an epoch: a place to show, to save, to stop."""
+
+    epoch: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One epoch's end. The network is the live one: use it before asking for the next epoch."""
+
+    epoch: int
+    metrics: dict[str, float]
+    """Keys are split/name; val/accuracy_best is the best epoch so far."""
+    seconds: dict[str, float]
+    """Where the time went: start (first epoch only), data, compute, validation."""
+    improved: bool
+    """Whether this epoch is the best so far."""
+    network: Network
+
+
+def fit(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterator[Progress | EpochResult]:
+    """Train to the end of config.epochs. To stop early, stop iterating.
+
+    Raises TrialFailed when the loss is no longer finite.
+    """
+    started = time.perf_counter()
+    device = resolve_device(run)
+    if device.type == "cpu":
+        torch.set_num_threads(run.threads)
+    network = build_network(config, len(data.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = _Trainer(config, network, compute_dtype(device, config), run.progress_seconds)
+    seconds = {"start": time.perf_counter() - started}
+    best = -math.inf
+    for epoch in range(1, config.epochs + 1):
+        train = yield from trainer.epoch(epoch, data)
+        validating = time.perf_counter()
+        val = classification_metrics(*predict(network, eval_batches(data.val, config, device), trainer.dtype))
+        _finite(val["loss"], "validation loss", epoch, trainer.schedule.lr)
+        trainer.schedule.after_epoch(val["loss"])
+        improved, best = val["accuracy"] > best, max(best, val["accuracy"])
+        yield EpochResult(
+            epoch,
+            {f"train/{k}": v for k, v in train.items()}
+            | {f"val/{k}": v for k, v in val.items()}
+            | {"val/accuracy_best": best, "train/lr": trainer.schedule.lr},
+            seconds | trainer.seconds | {"validation": time.perf_counter() - validating},
+            improved,
+            network,
+        )
+        seconds = {}
+
+
+class _Trainer:
+    """What lives from step to step: network, optimiser, schedule."""
+
+    def __init__(self, config: TrialConfig, network: Network, dtype: torch.dtype, progress_seconds: float) -> None:
+        self.config, self.network, self.dtype = config, network, dtype
+        self.device = next(network.parameters()).device
+        self.optimizer = build_optimizer(network, config)
+        self.schedule = Schedule(self.optimizer, config)
+        self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+        self.progress_seconds = progress_seconds
+        self.seconds: dict[str, float] = {}
+
+    def epoch(self, epoch: int, data: TrainingData) -> Generator[Progress, None, dict[str, float]]:
+        """One pass over train; returns its mean loss and accuracy."""
+        # Dropout draws from here: a trial gives the same numbers whatever the process did before.
+        torch.manual_seed(derive(self.config.seed, "dropout", epoch))
+        self.network.train()
+        batches = train_batches(data.train, self.config, epoch, self.device)
+        steps = max(1, len(data.train.labels) // self.config.batch_size)
+        totals = torch.zeros(3, device=self.device, dtype=torch.float64)  # loss sum, right answers, pictures
+        shown = began = time.perf_counter()
+        waited = 0.0
+        for step in range(steps):
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - asked
+            self.schedule.before_step(epoch, step, steps)
+            totals += self.step(batch)
+            if step % LOSS_CHECK_STEPS == 0 or step == steps - 1:
+                _finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
+            if time.perf_counter() - shown >= self.progress_seconds:
+                shown = time.perf_counter()
+                yield Progress(epoch, step + 1, steps)
+        self.seconds = {"data": waited, "compute": time.perf_counter() - began - waited}
+        loss, right, pictures = totals.tolist()
+        return {"loss": loss / pictures, "accuracy": right / pictures}
+
+    def step(self, batch: Batch) -> torch.Tensor:
+        """One optimiser step; returns (loss sum, right answers, pictures), float64."""
+        with autocast(self.device, self.dtype):
+            logits = self.network(batch.images)
+        loss = self.loss(logits.float(), batch.labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.config.grad_clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip)
+        self.optimizer.step()
+        pictures = len(batch.labels)
+        right = (logits.detach().argmax(dim=1) == batch.labels).sum()
+        return torch.stack([loss.detach().double() * pictures, right.double(), right.new_tensor(pictures).double()])
+
+
+def _finite(value: float, name: str, epoch: int, lr: float, step: int | None = None) -> None:
+    if not math.isfinite(value):
+        where = f"epoch {epoch}" + (f", step {step + 1}" if step is not None else "")
+        raise TrialFailed(f"{name} became {value} in {where} (lr {lr:.2g})")

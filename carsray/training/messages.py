@@ -1,0 +1,51 @@
+"""What a training process and its owner say to each other over a pipe. All of it is plain data."""
+
+from dataclasses import dataclass
+
+from carsray.config import RunConfig, TrialConfig
+from carsray.data.records import DataSplit
+from carsray.training.fit import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """First request: the data and the place of every trial to come."""
+
+    split: DataSplit
+    run: RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Request: drop the trial at hand, if any, and begin this one."""
+
+    config: TrialConfig
+
+
+@dataclass(frozen=True, slots=True)
+class NextEpoch:
+    """Request: train one epoch. Answered by any number of Progress, then Epoch or Failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Answer: an epoch has ended."""
+
+    epoch: int
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+    checkpoint: bytes | None
+    """The trained part of the network, where this epoch is the best so far and worth keeping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Answer: the trial cannot go on."""
+
+    reason: str
+    bug: bool
+    """True for an error nobody expected; the reason then ends with the traceback."""
+
+
+Request = Open | Begin | NextEpoch
+Answer = Progress | Epoch | Failed

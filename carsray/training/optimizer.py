@@ -1,0 +1,36 @@
+"""Optimisers by name, with the head's learning rate set apart."""
+
+import torch
+from torch import nn
+
+from carsray.config import TrialConfig
+from carsray.models.network import Network
+
+
+def build_optimizer(network: Network, config: TrialConfig) -> torch.optim.Optimizer:
+    """The optimiser over all trained parameters: one group for the body, one for the head."""
+    head = _trained(network.head)
+    in_head = {id(parameter) for parameter in head}
+    body = [p for p in _trained(network) if id(p) not in in_head]
+    groups = [
+        {"params": params, "lr": lr} for params, lr in ((body, config.lr), (head, config.lr * config.head_lr_factor))
+    ]
+    groups = [group for group in groups if group["params"]]
+    decay = config.weight_decay
+    match config.optimizer:
+        case "sgd":
+            # Nesterov needs momentum; without any there is nothing to look ahead with.
+            nesterov = config.nesterov and config.momentum > 0
+            return torch.optim.SGD(
+                groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, weight_decay=decay
+            )
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr=config.lr, momentum=config.momentum, weight_decay=decay)
+        case "adam":
+            return torch.optim.Adam(groups, lr=config.lr, weight_decay=decay)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay)
+
+
+def _trained(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -1,0 +1,96 @@
+"""The owner's end of a training process: start it, ask for epochs, replace it when it dies."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+
+from carsray.config import RunConfig, TrialConfig
+from carsray.data.records import DataSplit
+from carsray.training.fit import Progress
+from carsray.training.messages import Answer, Begin, Epoch, Failed, NextEpoch, Open, Request
+
+CLOSE_SECONDS = 5.0
+
+
+class TrainingProcess:
+    """A child process that trains one trial at a time and keeps its imports, weights and packs between them."""
+
+    def __init__(self, split: DataSplit, run: RunConfig) -> None:
+        self._split, self._run = split, run
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, while there is one."""
+        return self._child.pid if self._child else None
+
+    def begin(self, config: TrialConfig) -> None:
+        """Begin a trial, in a new child where the old one is gone."""
+        if self._child is None or self._child.poll() is not None:
+            self._start()
+        try:
+            self._send(Begin(config))
+        except OSError:  # died between two trials
+            self._start()
+            self._send(Begin(config))
+
+    def next_epoch(self) -> Iterator[Progress | Epoch | Failed]:
+        """Train one epoch: any number of Progress, then one Epoch or Failed. A dead child is a Failed, too."""
+        try:
+            self._send(NextEpoch())
+            while True:
+                answer = self._receive()
+                yield answer
+                if not isinstance(answer, Progress):
+                    return
+        except (EOFError, OSError):
+            yield Failed(self._last_words(), bug=False)
+
+    def close(self) -> None:
+        """Hang up and wait for the child's end; kill it if it is in the middle of something."""
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        if self._child is not None:
+            try:
+                self._child.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait(timeout=CLOSE_SECONDS)
+            self._child = None
+
+    def _start(self) -> None:
+        self.close()
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self._run.threads)}
+        with theirs:
+            # A session of its own: Ctrl-C in the terminal is the driver's business, not the child's.
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "carsray.training.child", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                start_new_session=True,
+            )
+        self._pipe = Connection(ours.detach())
+        self._send(Open(self._split, self._run))
+
+    def _send(self, request: Request) -> None:
+        if self._pipe is None:
+            raise OSError("not started")
+        self._pipe.send(request)
+
+    def _receive(self) -> Answer:
+        assert self._pipe is not None
+        answer = self._pipe.recv()
+        assert isinstance(answer, Progress | Epoch | Failed)
+        return answer
+
+    def _last_words(self) -> str:
+        code = self._child.wait(timeout=CLOSE_SECONDS) if self._child else None
+        self.close()
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return f"the training process died ({how}); out of memory is the usual reason"

@@ -1,0 +1,1 @@
+"""The sweep: Ray Tune schedules, Optuna proposes, ASHA stops, the results folder remembers."""

@@ -1,0 +1,74 @@
+"""What one trial gets of the cluster, and how many run at a time."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from carsray.cluster.connect import Node
+from carsray.config import SweepSettings
+from carsray.errors import ClusterError
+
+MOST_WITHOUT_GPUS = 8
+"""More trials at a time leave the sampler little to learn from, and each of them fewer processors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The share of one trial, and how many trials the cluster runs at a time."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+
+    @property
+    def threads(self) -> int:
+        """Processor threads of one trial."""
+        return max(1, int(self.cpus))
+
+
+def share_out(nodes: Sequence[Node], settings: SweepSettings) -> Resources:
+    """Divide the cluster among trials. Raises ClusterError, with the numbers, for a request that no node can hold."""
+    gpus = settings.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if any(node.gpus for node in nodes) else 0.0
+    slots = _gpu_slots(nodes, gpus) if gpus else _cpu_slots(nodes, settings)
+    possible = sum(slots)
+    concurrent = min(settings.concurrent or possible, possible, settings.trials)
+    return Resources(_cpus(nodes, slots, concurrent), gpus, concurrent)
+
+
+def _gpu_slots(nodes: Sequence[Node], gpus: float) -> list[int]:
+    """How many trials each node holds by its GPUs."""
+    per_gpu = 1 / gpus
+    if gpus < 1 and not math.isclose(per_gpu, round(per_gpu), rel_tol=1e-6):
+        raise ClusterError(
+            f"--gpus-per-trial {gpus:g}: below 1 only 1/n is allowed (0.5, 0.25, ...), so that n trials fill a GPU"
+        )
+    if gpus > 1 and gpus != int(gpus):
+        raise ClusterError(f"--gpus-per-trial {gpus:g}: above 1 only whole numbers are allowed")
+    largest = max(node.gpus for node in nodes)
+    if gpus > largest:
+        held = ", ".join(f"{node.gpus:g}" for node in nodes)
+        raise ClusterError(
+            f"--gpus-per-trial {gpus:g}: no node has that many; the largest has {largest:g} (GPUs by node: {held}). "
+            f"Ask for at most {largest:g}" + ("" if largest else ", or leave it out to run on processors")
+        )
+    return [math.floor(node.gpus * per_gpu + 1e-6) for node in nodes]
+
+
+def _cpu_slots(nodes: Sequence[Node], settings: SweepSettings) -> list[int]:
+    """How many trials each node holds without GPUs: one a processor, or what was asked for, spread evenly."""
+    total = sum(int(node.cpus) for node in nodes)
+    if not total:
+        raise ClusterError("the cluster has no processors to hand out. Start Ray with --num-cpus of 1 or more")
+    wanted = settings.concurrent or min(total, MOST_WITHOUT_GPUS)
+    return [math.ceil(wanted * node.cpus / total) for node in nodes]
+
+
+def _cpus(nodes: Sequence[Node], slots: Sequence[int], concurrent: int) -> float:
+    """Processors of one trial: what its node has, divided by the trials it will really hold."""
+    share = concurrent / sum(slots)
+    per_trial = min(
+        node.cpus / max(1, math.ceil(held * share)) for node, held in zip(nodes, slots, strict=True) if held
+    )
+    return float(int(per_trial)) if per_trial >= 1 else per_trial

@@ -1,0 +1,152 @@
+"""Optuna inside Ray Tune. Repairs what Ray's OptunaSearch gets wrong: pruned trials, failed trials, epochs, seeds."""
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+from pydantic import ValidationError
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from carsray.config import TrialConfig
+from carsray.errors import SweepFailed
+from carsray.results import BEST, TrialRow
+from carsray.seed import derive
+from carsray.space import Space, Values
+
+FAILURES_IN_A_ROW = 5
+"""So many failed trials, one after the other, end a sweep: something is wrong that no configuration will mend."""
+
+ATTEMPTS = 100
+"""Draws for one trial before giving up on finding settings that fit together."""
+
+
+class SpaceSearch(OptunaSearch):
+    """Proposes trials of a space: its start points first, then Optuna's TPE.
+
+    The sampler's seed is derived per trial number, since Optuna keeps no generator state in the study.
+    """
+
+    def __init__(self, space: Space, storage: optuna.storages.BaseStorage, name: str, seed: int) -> None:
+        self._carsray_space, self._sweep_seed = space, seed
+        self._again: deque[tuple[int, Values]] = deque()
+        self._next, self._failures = 0, 0
+        super().__init__(lambda trial: suggest(space, trial), BEST, "max", study_name=name, storage=storage)
+
+    @property
+    def study(self) -> optuna.Study:
+        """The study that all trials are told to."""
+        study: optuna.Study = self._ot_study
+        return study
+
+    def take_up(self, rows: Sequence[TrialRow]) -> None:
+        """Go on where an interrupted sweep was: its unfinished trials first, then new numbers.
+
+        Trials that the study still holds for running are closed as failed; the sampler would avoid their
+        neighbourhood for ever: https://github.com/optuna/optuna/issues/3215
+        """
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
+            self.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        self._again.extend((row.trial, row.params) for row in rows if row.state == "running")
+        self._next = max((row.trial + 1 for row in rows), default=0)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """The next trial: its number, the searched values and the whole config."""
+        if self._failures >= FAILURES_IN_A_ROW:
+            return str(Searcher.FINISHED)
+        number, point = self._upcoming()
+        for attempt in range(ATTEMPTS):
+            self.study.sampler = _sampler(self._carsray_space, derive(self._sweep_seed, "sampler", number, attempt))
+            if point is not None and not attempt:
+                self.study.enqueue_trial(point)
+            params = super().suggest(trial_id)
+            try:
+                config = self._config(number, params)
+            except ValidationError as error:  # values that are allowed alone but not together
+                self._tell(trial_id, TrialState.FAIL, reason=str(error.errors()[0]["msg"]))
+                continue
+            self._ot_trials[trial_id].set_user_attr("trial", number)
+            rungs = self._carsray_space.rungs
+            return {"trial": number, "params": params, "rungs": rungs, "config": config.model_dump()}
+        name = self._carsray_space.name
+        raise SweepFailed(f"{name}: {ATTEMPTS} draws gave no settings that fit together. Narrow the ranges")
+
+    def _upcoming(self) -> tuple[int, Values | None]:
+        """The number of the next trial, and its point where that is given."""
+        if self._again:
+            return self._again.popleft()
+        number, self._next = self._next, self._next + 1
+        start = self._carsray_space.start
+        return number, start[number] if number < len(start) else None
+
+    def _config(self, number: int, params: Values) -> TrialConfig:
+        # Every trial of a sweep sees the same augmentation: less noise between them, and one cache for all.
+        seed, views = derive(self._sweep_seed, "trial", number), derive(self._sweep_seed, "views")
+        return self._carsray_space.config(params, seed=seed, view_seed=views)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Tell Optuna an epoch's score, under the epoch's own number."""
+        self._ot_trials[trial_id].report(result[BEST], result["epoch"])
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tell Optuna how the trial ended: pruned ones with their best so far, failed ones as failed."""
+        if trial_id not in self._ot_trials:
+            return
+        if error or not result or "failed" in result:
+            self._tell(trial_id, TrialState.FAIL, reason=str((result or {}).get("failed", "its Ray actor died")))
+            self._failures += 1
+            return
+        self._failures = 0
+        # Ray keeps the result on which a trial is stopped from on_trial_result, so it is reported here.
+        self.on_trial_result(trial_id, result)
+        finished = result["epoch"] >= self._carsray_space.epochs
+        self._tell(trial_id, TrialState.COMPLETE if finished else TrialState.PRUNED, result[BEST])
+
+    def _tell(self, trial_id: str, state: TrialState, score: float | None = None, reason: str = "") -> None:
+        trial = self._ot_trials.pop(trial_id)
+        if reason:
+            trial.set_user_attr("failed", reason)
+        # Optuna takes a pruned trial's value from its last report.
+        self.study.tell(trial, score if state == TrialState.COMPLETE else None, state=state)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study file is the record, Ray's snapshot of the searcher would be a second one."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see save."""
+
+
+def suggest(space: Space, trial: optuna.Trial) -> Values:
+    """Ask a trial for every parameter that exists at this point, choices that others depend on first."""
+    values: Values = {}
+    for name in _controls_first(space):
+        parameter = space.parameters[name]
+        if not parameter.active({**space.fixed, **values}):
+            continue
+        if parameter.choices:
+            choice = trial.suggest_categorical(name, parameter.choices)
+            assert choice is not None
+            values[name] = choice
+        elif parameter.integer:
+            values[name] = trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
+        else:
+            values[name] = trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log)
+    return {name: values[name] for name in space.parameters if name in values}
+
+
+def open_storage(path: Path) -> optuna.storages.RDBStorage:
+    """The study's SQLite file; opens in optuna-dashboard."""
+    return optuna.storages.RDBStorage(f"sqlite:///{path}")
+
+
+def _sampler(space: Space, seed: int) -> optuna.samplers.TPESampler:
+    # Joint modelling breaks down to independent sampling where parameters come and go, unless they are grouped.
+    conditional = any(parameter.when for parameter in space.parameters.values())
+    return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, group=conditional)
+
+
+def _controls_first(space: Space) -> list[str]:
+    return sorted(space.parameters, key=lambda name: bool(space.parameters[name].when))

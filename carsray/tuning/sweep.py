@@ -1,0 +1,155 @@
+"""A sweep, from a checked space and a split data set to a results folder."""
+
+import logging
+import os
+import platform
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import optuna
+from ray import tune
+
+from carsray.cluster.connect import connected
+from carsray.config import RunConfig, SweepSettings
+from carsray.data.records import DataSplit
+from carsray.data.seal import sealed
+from carsray.data.split_file import read_split, write_split
+from carsray.files import write_json, write_text
+from carsray.results import BEST, SweepFolder, TrialRow
+from carsray.space import Space
+from carsray.space_file import load_space
+from carsray.tuning.actor import TrialActor
+from carsray.tuning.record import Recorder
+from carsray.tuning.resources import Resources, share_out
+from carsray.tuning.rungs import RungTable
+from carsray.tuning.scheduler import RungScheduler
+from carsray.tuning.search import SpaceSearch, open_storage
+from carsray.tuning.view import View
+
+PACKAGES = ("carsray", "torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy", "pandas")
+
+
+def begin_record(folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings) -> None:
+    """Write what identifies the sweep: space.toml, split.csv, sweep.json."""
+    write_text(folder.space, space.text)
+    write_split(split, folder.split)
+    write_json(
+        folder.settings,
+        {
+            "settings": settings.model_dump(mode="json"),
+            "pinned": space.pinned,
+            "data": {
+                "fingerprint": split.fingerprint,
+                "classes": len(split.classes),
+                "train": len(split.train),
+                "val": len(split.val),
+                "test": len(split.test),
+                "test_is_official": split.test_is_official,
+            },
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "host": {"name": socket.gethostname(), "system": platform.platform(), "cpus": os.cpu_count()},
+            "python": platform.python_version(),
+            "versions": {name: _version(name) for name in PACKAGES},
+            "git_commit": _git_commit(),
+        },
+    )
+
+
+def read_record(folder: SweepFolder) -> tuple[Space, DataSplit, SweepSettings]:
+    """What begin_record wrote. Raises ResultsError or SpaceError where a file is missing or was changed badly."""
+    record = folder.read_settings()
+    space = load_space(folder.space, record["pinned"])
+    return space, read_split(folder.split), SweepSettings.model_validate(record["settings"])
+
+
+def run_sweep(
+    folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings, before: Sequence[TrialRow] = ()
+) -> list[TrialRow]:
+    """Run the trials that the record does not have yet; the rows of all of them, in the order of their numbers.
+
+    Ctrl-C ends it early; the rows of trials that were under way then say "running".
+    """
+    ended = [row for row in before if row.state != "running"]
+    recorder = Recorder(folder, space, ended)
+    view = View(recorder, settings.trials)
+    with connected(settings.address) as nodes, sealed(row.path for row in split.test):
+        resources = share_out(nodes, settings)
+        search = SpaceSearch(space, open_storage(folder.study), folder.name, settings.seed)
+        search.take_up(before)
+        try:
+            if len(ended) < settings.trials:
+                _fit(
+                    _trainable(split, settings, resources),
+                    tune.TuneConfig(
+                        metric=BEST,
+                        mode="max",
+                        search_alg=search,
+                        scheduler=RungScheduler(_rung_table(folder, space, ended), space.epochs),
+                        num_samples=settings.trials - len(ended),
+                        # Or Ray holds one pending trial only: https://github.com/ray-project/ray/issues/46965
+                        max_concurrent_trials=resources.concurrent,
+                        reuse_actors=True,
+                    ),
+                    [recorder, view],
+                )
+        finally:
+            view.close()
+            recorder.write_table()
+    return sorted(recorder.rows.values(), key=lambda row: row.trial)
+
+
+def _trainable(split: DataSplit, settings: SweepSettings, resources: Resources) -> Any:
+    """The trial actor with what all trials share, and the resources of one."""
+    run = RunConfig(threads=resources.threads, cache=settings.cache)
+    bundle = {"CPU": resources.cpus, "GPU": resources.gpus}
+    actor = tune.with_parameters(TrialActor, split=split, run=run)
+    return tune.with_resources(actor, tune.PlacementGroupFactory([bundle]))
+
+
+def _rung_table(folder: SweepFolder, space: Space, ended: Sequence[TrialRow]) -> RungTable:
+    """The rungs as the trials that have ended left them."""
+    table = RungTable(space.rungs, space.objective.reduction)
+    for row in ended:
+        for epoch in folder.trial(row.trial).read_history():
+            table.record(row.trial, epoch["epoch"], epoch[BEST])
+    return table
+
+
+def _fit(trainable: Any, config: tune.TuneConfig, callbacks: list[tune.Callback]) -> None:
+    _quiet()
+    # Ray's own state is a cache, so it lives and dies with this call.
+    with tempfile.TemporaryDirectory(prefix="carsray-ray-") as storage:
+        run = tune.RunConfig(storage_path=storage, verbose=0, callbacks=callbacks)
+        tune.Tuner(trainable, tune_config=config, run_config=run).fit()
+
+
+def _quiet() -> None:
+    """Ray's and Optuna's own console output repeats, less well, what the view shows."""
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    for name in ("ray.tune", "ray.train", "ray.air"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """The commit of carsray's own checkout, where it runs from one."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None

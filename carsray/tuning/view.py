@@ -1,0 +1,112 @@
+"""What a person sees while a sweep runs: a live table on a terminal, a line for each trial elsewhere."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from carsray.results import BEST, State, TrialRow, ranked
+from carsray.tuning.record import Recorder
+
+SHOWN = 12
+COLOURS: dict[State, str] = {"running": "cyan", "finished": "green", "pruned": "yellow", "failed": "red"}
+
+
+class View(Callback):
+    """Shows a recorder's rows. Goes after the recorder in the list of callbacks."""
+
+    def __init__(self, recorder: Recorder, total: int) -> None:
+        self._recorder, self._total = recorder, total
+        self._began = time.monotonic()
+        self._before = sum(row.state != "running" for row in recorder.rows.values())
+        self._live: Live | None = None
+
+    def setup(self, **info: Any) -> None:
+        """Take over the terminal, where there is one."""
+        if sys.stderr.isatty():
+            self._live = Live(console=Console(stderr=True), refresh_per_second=4, get_renderable=self._picture)
+            self._live.start()
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """One line, where there is no terminal."""
+        if self._live is None:
+            row = self._recorder.rows[trial.config["trial"]]
+            print(f"{describe(row)} | {self._status()}", file=sys.stderr, flush=True)
+
+    on_trial_error = on_trial_complete
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Give the terminal back."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the last picture on the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _picture(self) -> Group:
+        rows = list(self._recorder.rows.values())
+        running = [row for row in rows if row.state == "running"]
+        ended = [row for row in ranked(rows) if row.state != "running"]
+        shown = running + ended[: max(SHOWN - len(running), 3)]
+        return Group(trial_table(shown, list(self._recorder.space.parameters)), Text(self._status()))
+
+    def _status(self) -> str:
+        rows = list(self._recorder.rows.values())
+        ended = sum(row.state != "running" for row in rows)
+        failed = sum(row.state == "failed" for row in rows)
+        parts = [f"{ended}/{self._total} trials"]
+        if failed:
+            parts.append(f"{failed} failed")
+        best = next((row for row in ranked(rows) if row.best), None)
+        if best:
+            parts.append(f"best {best.score:.3f} (trial {best.trial})")
+        elapsed = time.monotonic() - self._began
+        parts.append(f"{duration(elapsed)} gone")
+        if done := ended - self._before:
+            parts.append(f"about {duration(elapsed / done * (self._total - ended))} left")
+        return " | ".join(parts)
+
+
+def trial_table(rows: Sequence[TrialRow], params: Sequence[str]) -> Table:
+    """Trials as a table with the searched parameters as columns."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("trial", "state", "epochs", BEST, *params, "seconds"):
+        table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+    for row in rows:
+        score = f"{row.score:.4f}" if row.best else ""
+        values = [number(row.params[name]) if name in row.params else "" for name in params]
+        state = Text(row.state, style=COLOURS[row.state])
+        table.add_row(str(row.trial), state, str(row.epochs), score, *values, f"{row.seconds:.0f}")
+    return table
+
+
+def describe(row: TrialRow) -> str:
+    """A trial in one line."""
+    score = f"{row.score:.4f}" if row.best else "no score"
+    values = " ".join(f"{name}={number(value)}" for name, value in row.params.items())
+    reason = f" ({row.reason.splitlines()[0]})" if row.reason else ""
+    return f"trial {row.trial} {row.state} after {row.epochs} epochs: {score}{reason} [{values}]"
+
+
+def number(value: object) -> str:
+    """A value short enough for a table."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
