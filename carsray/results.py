@@ -48,7 +48,7 @@ class TrialFolder:
 
     def read_params(self) -> dict[str, Any]:
         """The searched values."""
-        return dict(_read_json(self.config)["params"])
+        return dict(_read_json(self.config, "params")["params"])
 
     def write_state(self, state: TrialState) -> None:
         """Replace state.json."""
@@ -56,7 +56,7 @@ class TrialFolder:
 
     def read_state(self) -> TrialState:
         """What state.json says."""
-        return TrialState(**_read_json(self.state))
+        return TrialState(**_read_json(self.state, "state"))
 
     def append(self, metrics: dict[str, Any]) -> None:
         """Add one epoch to the history."""
@@ -114,7 +114,8 @@ def create_sweep(results: Path, name: str) -> SweepFolder:
         raise ResultsError(f"--name {name!r}: must be a plain folder name such as cars-1")
     folder = SweepFolder(results / name)
     try:
-        folder.trials.mkdir(parents=True)
+        folder.root.mkdir(parents=True)
+        folder.trials.mkdir()
     except FileExistsError:
         raise ResultsError(
             f"{folder.root}: exists already. Choose another --name, or go on with: carsray resume {name}"
@@ -194,11 +195,16 @@ def write_table(folder: SweepFolder, rows: Iterable[TrialRow], params: Iterable[
         for row in rows
     ]
     columns = ["trial", "state", "epochs", *metrics, "seconds", *params]
-    write_text(folder.table, pd.DataFrame(records, columns=columns).to_csv(index=False))
+    # dtype object: a whole number stays one in a column with gaps.
+    frame = pd.DataFrame(records, columns=columns, dtype=object)
+    write_text(folder.table, frame.to_csv(index=False))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, *needed: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict) or not value.keys() >= {*needed}:
+            raise ValueError(f"no JSON object with {', '.join(needed) or 'entries'}")
+        return value
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path}: cannot be read ({error}). Restore it or start a new sweep") from None

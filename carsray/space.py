@@ -45,8 +45,9 @@ class Parameter:
         """Whether the value lies in the range or among the choices."""
         if self.choices:
             return any(value == choice and type(value) is type(choice) for choice in self.choices)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and self.low <= float(value) <= self.high  # type: ignore[arg-type]
+        if isinstance(value, bool) or not isinstance(value, int if self.integer else int | float):
+            return False
+        return self.low <= value <= self.high
 
     def __str__(self) -> str:
         if self.choices:
@@ -77,7 +78,8 @@ class Space:
 
     def only_active(self, values: Mapping[str, Value]) -> Values:
         """The values of the parameters that exist at this point, in the order of the file."""
-        return {n: values[n] for n, p in self.parameters.items() if n in values and p.active(values)}
+        all_values = {**self.fixed, **values}
+        return {n: values[n] for n, p in self.parameters.items() if n in values and p.active(all_values)}
 
     @property
     def epochs(self) -> int:
@@ -87,7 +89,7 @@ class Space:
     @property
     def rungs(self) -> tuple[int, ...]:
         """The epochs at which a trial can be stopped early."""
-        return tuple(rung for rung in self.objective.rungs if rung < self.epochs)
+        return tuple(sorted({rung for rung in self.objective.rungs if rung < self.epochs}))
 
     def describe(self) -> list[tuple[str, str]]:
         """(name, what it may be) of every parameter."""

@@ -1,40 +1,19 @@
 """Reads a search-space file. All problems are found at once, each with its line and, for a typo, the nearest name."""
 
-import difflib
 import itertools
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from carsray.config import TrialConfig, explain
+from carsray.config import explain
 from carsray.errors import ConfigError, SpaceError
+from carsray.settings import is_integer, not_allowed, unknown_setting
 from carsray.space import Objective, Parameter, Space, Value, Values
 from carsray.toml_lines import Lines
-
-KNOWN_AS = {
-    "learning_rate": "lr",
-    "wd": "weight_decay",
-    "model": "backbone",
-    "arch": "backbone",
-    "bs": "batch_size",
-    "batch": "batch_size",
-    "num_epochs": "epochs",
-    "max_epochs": "epochs",
-    "augmentation": "augment",
-    "scheduler": "schedule",
-    "optim": "optimizer",
-    "img_size": "image_size",
-    "resolution": "image_size",
-    "num_classes": "classes",
-}
-"""What other tools call our fields; difflib would not find these."""
-
-DERIVED = ("seed", "view_seed")
-"""Set per trial from the sweep's seed, so no space may name them."""
 
 
 def load_space(path: Path, pinned: Mapping[str, Value] | None = None) -> Space:
@@ -71,9 +50,9 @@ class _Reader:
             self._say(
                 section, None, f"[{section}] is no section. Sections are [objective], [fixed], [search], [[start]]"
             )
-        objective = self._objective(self._section("objective"))
-        fixed = self._fixed(self._section("fixed"))
-        parameters = self._search(self._section("search"))
+        sections = [self._section(name) for name in ("objective", "fixed", "search")]
+        objective, fixed = self._objective(sections[0]), self._fixed(sections[1])
+        parameters = self._search(sections[2])
         start = [*self._default(parameters), *self._start(parameters)]
         space = Space(Path(self.place).stem, text, objective, fixed, parameters, _distinct(start), self.pinned)
         if not self.problems:
@@ -87,17 +66,19 @@ class _Reader:
         self.problems.append((line or 0, problem))
 
     def _section(self, name: str) -> dict[str, Any]:
-        value = self.table.get(name, {})
-        if not isinstance(value, dict):
+        if not isinstance(self.table.setdefault(name, {}), dict):
             self._say(name, None, f"{name} must be a section, [{name}]")
-            return {}
-        return value
+            self.table[name] = {}
+        section: dict[str, Any] = self.table[name]
+        return section
 
     def _objective(self, table: dict[str, Any]) -> Objective:
+        for name in table.keys() - Objective.model_fields.keys():
+            self._say("objective", name, f"[objective] has no {name!r}. Allowed: {', '.join(Objective.model_fields)}")
         try:
-            return Objective.model_validate({**table, "rungs": sorted(table.get("rungs", [1, 3, 9]))})
-        except (ValidationError, TypeError) as error:
-            for clause in explain(error) if isinstance(error, ValidationError) else [str(error)]:
+            return Objective(**{name: value for name, value in table.items() if name in Objective.model_fields})
+        except ValidationError as error:
+            for clause in explain(error):
                 self._say("objective", clause.split(" ")[0], f"[objective] {clause}")
             return Objective()
 
@@ -112,10 +93,10 @@ class _Reader:
         for name, value in table.items():
             if not self._known("fixed", name):
                 continue
-            if name in self.table.get("search", {}):
+            if name in self.table["search"]:
                 self._say("fixed", name, f"{name!r} is in [fixed] and in [search]. Keep one")
             elif problem := not_allowed(name, value):
-                self._say("fixed", name, problem)
+                self._say("fixed", name, f"{name} = {value!r}: {problem}")
             else:
                 fixed[name] = value
         for name, value in self.pinned.items():
@@ -132,9 +113,7 @@ class _Reader:
                 parameter = self._parameter(name, entry)
                 if parameter:
                     parameters[name] = parameter
-        for name, parameter in list(parameters.items()):
-            parameters[name] = replace(parameter, when=self._resolve_when(parameter, parameters))
-        return parameters
+        return {name: replace(p, when=self._resolve_when(p, parameters)) for name, p in parameters.items()}
 
     def _parameter(self, name: str, entry: Any) -> Parameter | None:
         problem = self._shape(name, entry) or self._bounds(name, entry)
@@ -145,14 +124,14 @@ class _Reader:
                 low=entry["low"] if is_range else 0,
                 high=entry["high"] if is_range else 0,
                 log=entry.get("log", False),
-                integer=_is_integer(name),
+                integer=is_integer(name),
                 choices=tuple(entry.get("choices", ())),
                 default=entry.get("default"),
                 when=entry.get("when", {}),
             )
             if parameter.default is None or parameter.contains(parameter.default):
                 return parameter
-            problem = f"default = {parameter.default!r} is outside. Allowed: {replace(parameter, when={})}"
+            problem = f"default = {parameter.default!r} is outside. Allowed: {_allowed(parameter)}"
         self._say("search", name, f"{name}: {problem}")
         return None
 
@@ -187,7 +166,8 @@ class _Reader:
                 return f"low = {values[0]!r} with log = true. Use low > 0, or drop log"
         elif "log" in entry:
             return "log goes with a range, not with choices"
-        return next(filter(None, (not_allowed(name, value) for value in values)), None)
+        problems = ((value, not_allowed(name, value)) for value in values)
+        return next((f"{value!r} is not allowed: {problem}" for value, problem in problems if problem), None)
 
     def _resolve_when(self, parameter: Parameter, parameters: dict[str, Parameter]) -> dict[str, tuple[Value, ...]]:
         def bad(problem: str) -> None:
@@ -198,8 +178,12 @@ class _Reader:
         for name, wanted in raw.items():
             allowed = tuple(wanted) if isinstance(wanted, list) else (wanted,)
             controls = parameters.get(name)
-            if name in self.pinned or name in self.table.get("fixed", {}):
+            if not allowed:
+                bad(f"{name} = [] is never true. List at least one value")
+            elif name in self.pinned or name in self.table["fixed"]:
                 resolved[name] = allowed
+            elif name in self.table["search"] and not controls:
+                continue  # wrong itself, and reported
             elif controls is None or not controls.choices:
                 bad(f"names {name!r}, which is no choice in [search]")
             elif controls.when:
@@ -220,22 +204,25 @@ class _Reader:
 
     def _start(self, parameters: dict[str, Parameter]) -> list[Values]:
         points = self.table.get("start", [])
-        if not isinstance(points, list):
+        if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
             self._say("start", None, "[start] must be [[start]], one table for each point")
             return []
         defaults = {name: p.default for name, p in parameters.items() if p.default is not None}
         return [self._point(point, entry, parameters, defaults) for entry, point in enumerate(points)]
 
     def _point(self, point: dict[str, Any], entry: int, parameters: dict[str, Parameter], defaults: Values) -> Values:
+        good: Values = {}
         for name, value in point.items():
             if name in self.pinned or not self._known("start", name, entry):
                 continue
-            if name not in self.table.get("search", {}):
+            if name not in self.table["search"]:
                 self._say("start", name, f"[[start]] {name} is not in [search]", entry)
-            elif name in parameters and not parameters[name].contains(value):
-                allowed = replace(parameters[name], when={})
+            elif name in parameters and parameters[name].contains(value):
+                good[name] = value
+            elif name in parameters:
+                allowed = _allowed(parameters[name])
                 self._say("start", name, f"[[start]] {name} = {value!r} is outside. Allowed: {allowed}", entry)
-        return {**defaults, **{name: value for name, value in point.items() if name in parameters}}
+        return {**defaults, **good}
 
     def _check_points(self, space: Space) -> None:
         """Settings that are allowed alone may not fit together: try the corners and every start point."""
@@ -248,31 +235,15 @@ class _Reader:
                 return
 
 
+def _allowed(parameter: Parameter) -> str:
+    """What a parameter may be where it exists."""
+    whole = parameter.integer and not parameter.choices
+    return f"{replace(parameter, when={})}" + (", whole numbers" if whole else "")
+
+
 def _distinct(points: Iterable[Values]) -> tuple[Values, ...]:
     """Each point once: pinning a setting can make two start points one."""
     return tuple({tuple(sorted(point.items())): point for point in points}.values())
-
-
-def unknown_setting(name: str) -> str | None:
-    """What is wrong with the name of a setting, or None."""
-    if name in DERIVED:
-        return "is derived from --seed. Remove it"
-    if name in TrialConfig.model_fields:
-        return None
-    near = next(iter(difflib.get_close_matches(name, [*TrialConfig.model_fields, *KNOWN_AS])), None)
-    return "is no setting" + (f". Did you mean {KNOWN_AS.get(near, near)!r}?" if near else "")
-
-
-def not_allowed(name: str, value: object) -> str | None:
-    """What is wrong with one value of a setting taken alone, or None."""
-    info = TrialConfig.model_fields[name]
-    kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-    try:
-        TypeAdapter(kind).validate_python(value, strict=True)
-    except ValidationError as error:
-        reasons = list(dict.fromkeys(detail["msg"] for detail in error.errors()))
-        return f"{name} = {value!r}: {' or '.join(reasons)}"
-    return None
 
 
 def parse_value(text: str) -> Value:
@@ -282,12 +253,6 @@ def parse_value(text: str) -> Value:
     except tomllib.TOMLDecodeError:
         return text
     return value if isinstance(value, bool | int | float | str) else text
-
-
-def _is_integer(name: str) -> bool:
-    annotation = TrialConfig.model_fields[name].annotation
-    kinds = {annotation, *get_args(annotation)} | {k for a in get_args(annotation) for k in get_args(a)}
-    return int in kinds and float not in kinds
 
 
 def corners(parameters: Iterable[Parameter]) -> Iterator[Values]:

@@ -27,5 +27,6 @@ class Lines:
                 self._lines.setdefault((section, key_match[1].strip('"'), entry), number)
 
     def of(self, section: str, key: str | None = None, entry: int = 0) -> int | None:
-        """The line of a key, or of its section where the key cannot be found."""
-        return self._lines.get((section, key, entry)) or self._lines.get((section, None, entry))
+        """The line of a key, or of its section where the key cannot be found; a section may be written as a key."""
+        places = ((section, key, entry), (section, None, entry), ("", section, 0))
+        return next((self._lines[place] for place in places if place in self._lines), None)
