@@ -1,0 +1,164 @@
+"""Pictures from a pack made ready for a network: augmented or resized, then normalised; tensors on any device.
+
+What is random about one view is drawn ahead, one row a picture, so that a batch looks the same whoever is in it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name every torch user knows
+from torch import Tensor
+
+from carsray.config import Augment
+from carsray.seed import derive
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How strongly pictures are varied; the default does nothing."""
+
+    crop_scale: tuple[float, float] = (1.0, 1.0)
+    """Range of the crop's share of the picture's area; its aspect varies between 3:4 and 4:3."""
+    flip: bool = False
+    """Mirror every other picture, left to right."""
+    rotation: float = 0.0
+    """Largest turn to either side, in degrees."""
+    jitter: float = 0.0
+    """Largest change of brightness, contrast and saturation, as a share."""
+
+
+AUGMENTATIONS: dict[Augment, Augmentation] = {
+    "none": Augmentation(),
+    "light": Augmentation(crop_scale=(0.8, 1.0), flip=True),
+    "medium": Augmentation(crop_scale=(0.6, 1.0), flip=True, rotation=15.0),
+    "strong": Augmentation(crop_scale=(0.35, 1.0), flip=True, rotation=15.0, jitter=0.3),
+}
+
+ATTEMPTS = 10
+"""Crops drawn before the whole picture is taken; torchvision's number."""
+LOG_ASPECT = float(np.log(4 / 3))
+GREY = (0.2989, 0.587, 0.114)
+"""Weights of red, green and blue in the grey value that contrast and saturation refer to; torchvision's."""
+MEAN_STD = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+MAX_SHRINK = 1.5
+"""Bilinear sampling reads a 2 x 2 neighbourhood: beyond this reduction it would skip pixels and alias."""
+
+
+def view_params(augmentation: Augmentation, count: int, view_seed: int, view: int) -> np.ndarray:
+    """What is random about one view of ``count`` pictures: float32 (count, 9).
+
+    Columns: centre x, centre y, width and height of the crop as shares of the picture; 1 or -1 for mirrored;
+    turn in degrees, counter-clockwise; factors of brightness, contrast and saturation.
+    A row depends on (view_seed, view, row) alone, neither on ``count`` nor on the size of the pictures.
+    """
+    # One stream, a fixed number of draws a row: row r always gets the same ones, whatever the strength.
+    draws = np.random.default_rng(derive(view_seed, "view", view)).random((count, 2 * ATTEMPTS + 7))
+    crop, (x, y, mirror, turn, *colours) = draws[:, 7:], draws[:, :7].T
+    width, height = _crop_sizes(augmentation.crop_scale, crop)
+    flip = np.where((mirror < 0.5) & augmentation.flip, -1.0, 1.0)
+    angle = augmentation.rotation * (2 * turn - 1)
+    factors = [np.maximum(1 + augmentation.jitter * (2 * colour - 1), 0) for colour in colours]
+    centre_x = width / 2 + x * (1 - width)
+    centre_y = height / 2 + y * (1 - height)
+    return np.stack([centre_x, centre_y, width, height, flip, angle, *factors], axis=1).astype(np.float32)
+
+
+def _crop_sizes(scale: tuple[float, float], draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Widths and heights (N,): the first of ten drawn crops that fits, as in torchvision's RandomResizedCrop."""
+    area = scale[0] + (scale[1] - scale[0]) * draws[:, :ATTEMPTS]
+    aspect = np.exp(LOG_ASPECT * (2 * draws[:, ATTEMPTS:] - 1))
+    width, height = np.sqrt(area * aspect), np.sqrt(area / aspect)
+    fits = (width <= 1) & (height <= 1)
+    first = fits.argmax(axis=1)
+    rows = np.arange(len(draws))
+    found = fits[rows, first]
+    return np.where(found, width[rows, first], 1.0), np.where(found, height[rows, first], 1.0)
+
+
+def augment(images: Tensor, params: np.ndarray, size: int) -> Tensor:
+    """Pictures uint8 (B, S, S, 3) as the rows (B, 9) of view_params say: float32 (B, 3, size, size) in 0..1.
+
+    The same as torchvision's RandomResizedCrop, RandomHorizontalFlip, RandomRotation (bilinear, black outside the
+    crop), ColorJitter (in the order brightness, contrast, saturation), but the picture is sampled once, not twice.
+    """
+    x, y, width, height, flip, angle, *factors = params.T
+    cos, sin, zero = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle)), np.zeros_like(angle)
+    in_picture = [[width * flip * cos, -width * flip * sin, 2 * x - 1], [height * sin, height * cos, 2 * y - 1]]
+    in_crop = [[cos, -sin, zero], [sin, cos, zero]]
+    planes = torch.from_numpy(np.array([*in_picture, *in_crop])).to(images.device)
+
+    # "border", since a crop at the edge of the picture must not fade to black.
+    grid = _positions(planes[:2], size)
+    out = F.grid_sample(_source(images, size), grid, padding_mode="border", align_corners=False).mul_(1 / 255)
+    if angle.any():
+        across, down = _positions(planes[2:], size).unbind(-1)
+        out.mul_(_inside(across, size).mul_(_inside(down, size)).unsqueeze(1))
+    return _jitter(out, np.stack(factors))
+
+
+def _source(images: Tensor, size: int) -> Tensor:
+    """The pictures as float (B, 3, S', S') in 0..255, S' at most MAX_SHRINK times the size asked for."""
+    largest = int(size * MAX_SHRINK)
+    x = images.permute(0, 3, 1, 2)
+    return (x if x.shape[-1] <= largest else _shrink(x, largest)).float()
+
+
+def _positions(planes: Tensor, size: int) -> Tensor:
+    """Where each output pixel lies, (B, size, size, 2): planes (2, 3, B) hold a, b, c of a * x + b * y + c.
+
+    What torch.nn.functional.affine_grid computes, written as broadcast sums, which are several times faster.
+    """
+    centres = (torch.arange(size, device=planes.device) * 2 + 1) / size - 1
+    a, b, c = planes.unsqueeze(-1).unsqueeze(-1).unbind(1)
+    out = torch.empty(planes.shape[2], size, size, 2, device=planes.device)
+    for axis in (0, 1):
+        torch.add(a[axis] * centres + c[axis], b[axis] * centres.unsqueeze(-1), out=out[..., axis])
+    return out
+
+
+def _inside(position: Tensor, size: int) -> Tensor:
+    """1 within the crop, 0 outside, falling linearly over one pixel: how grid_sample pads with zeros."""
+    return position.abs().mul_(-size / 2).add_((size + 1) / 2).clamp_(0, 1)
+
+
+def _jitter(x: Tensor, factors: np.ndarray) -> Tensor:
+    """Brightness, contrast and saturation of (B, 3, H, W) in 0..1, changed in place by factors (3, B).
+
+    Each blends the picture with black, its mean grey, its own grey:
+    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ColorJitter.html
+    """
+    if (factors == 1).all():
+        return x
+    brightness, contrast, saturation = torch.from_numpy(factors).to(x.device).view(3, -1, 1, 1, 1)
+    weights = torch.tensor(GREY, device=x.device).view(1, 3, 1, 1)
+    x.mul_(brightness).clamp_(0, 1)
+    mean = (x.mean((2, 3), keepdim=True) * weights).sum(1, keepdim=True)
+    x.mul_(contrast).add_(mean * (1 - contrast)).clamp_(0, 1)
+    grey = (x * weights).sum(1, keepdim=True)
+    return x.mul_(saturation).add_(grey * (1 - saturation)).clamp_(0, 1)
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Pictures uint8 (B, S, S, 3) without augmentation: float32 (B, 3, size, size) in 0..1, antialiased."""
+    x = images.permute(0, 3, 1, 2)
+    x = x if x.shape[-1] == size else _shrink(x, size)
+    return x.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+
+def _shrink(x: Tensor, size: int) -> Tensor:
+    """Antialiased (B, 3, size, size) from uint8 (B, 3, S, S), as torchvision's Resize."""
+    # On the processor the uint8 kernel is ten times faster; CUDA has none.
+    x = x if x.device.type == "cpu" else x.float()
+    return F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
+
+
+def normalize(x: Tensor, kind: Literal["imagenet", "half"]) -> Tensor:
+    """Subtract the mean and divide by the deviation of each channel: (B, 3, H, W), channels last in memory."""
+    mean, std = torch.tensor(MEAN_STD[kind], device=x.device).view(2, 3, 1, 1)
+    # The order matters for speed: arithmetic on separate planes first, then one reordering.
+    return x.sub(mean).div_(std).contiguous(memory_format=torch.channels_last)

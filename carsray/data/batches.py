@@ -1,0 +1,87 @@
+"""Batches for training and evaluation, cut straight from a pack and made ready on the device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carsray.config import TrialConfig
+from carsray.data.augment import AUGMENTATIONS, augment, normalize, resize, view_params
+from carsray.data.pack import Pack, ensure_pack
+from carsray.data.records import DataSplit
+from carsray.progress import Report, silent
+from carsray.seed import derive
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a trial may see."""
+
+    train: Pack
+    val: Pack
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures and labels on the device, and where in the pack they come from."""
+
+    images: Tensor
+    """float32 (B, 3, s, s), normalised, channels last in memory."""
+    labels: Tensor
+    """int64 (B,)."""
+    rows: np.ndarray
+    """int64 (B,), ascending positions in the pack."""
+
+
+def training_data(split: DataSplit, config: TrialConfig, cache: Path, report: Report = silent) -> TrainingData:
+    """The packs of train and val; test is not touched.
+
+    Raises DataError where a picture cannot be read or has changed, or the cache cannot hold a pack.
+    """
+    first, total = len(split.train), len(split.train) + len(split.val)
+    train = ensure_pack(split.train, config, cache, lambda done, _: report(done, total))
+    val = ensure_pack(split.val, config, cache, lambda done, _: report(first + done, total))
+    return TrainingData(train, val, split.classes)
+
+
+def batch_count(pack: Pack, config: TrialConfig) -> int:
+    """Training batches in an epoch: full ones only, or one of everything where the pack does not fill one."""
+    return max(len(pack.labels) // config.batch_size, min(len(pack.labels), 1))
+
+
+def train_batches(pack: Pack, config: TrialConfig, epoch: int, device: torch.device) -> Iterator[Batch]:
+    """One epoch, counted from 1: the pictures in an order of their own, augmented as view ``epoch``.
+
+    What does not fill a batch is left for another epoch, since BatchNorm cannot train on a batch of one.
+    """
+    augmentation = AUGMENTATIONS[config.augment]
+    params = view_params(augmentation, len(pack.labels), config.view_seed, view=epoch)
+    order = np.random.default_rng(derive(config.seed, "order", epoch)).permutation(len(pack.labels))
+    for number in range(batch_count(pack, config)):
+        # Within a batch the order means nothing; ascending, the file is read forwards.
+        rows = np.sort(order[number * config.batch_size : (number + 1) * config.batch_size])
+        images = _pictures(pack, rows, device)
+        plain = config.augment == "none"
+        x = resize(images, config.image_size) if plain else augment(images, params[rows], config.image_size)
+        yield _batch(pack, config, rows, x)
+
+
+def eval_batches(pack: Pack, config: TrialConfig, device: torch.device, batch_size: int = 128) -> Iterator[Batch]:
+    """Every picture once, in the order of the pack, without augmentation; the last batch may be smaller."""
+    for start in range(0, len(pack.labels), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(pack.labels)))
+        yield _batch(pack, config, rows, resize(_pictures(pack, rows, device), config.image_size))
+
+
+def _pictures(pack: Pack, rows: np.ndarray, device: torch.device) -> Tensor:
+    """Copies of the pictures, uint8 (B, S, S, 3)."""
+    return torch.from_numpy(np.asarray(pack.images[rows])).to(device)
+
+
+def _batch(pack: Pack, config: TrialConfig, rows: np.ndarray, x: Tensor) -> Batch:
+    labels = torch.from_numpy(pack.labels[rows]).to(x.device)
+    return Batch(normalize(x, config.normalize), labels, rows)
