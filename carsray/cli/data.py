@@ -1,0 +1,74 @@
+"""``carsray data``: look at a data set, fetch Stanford Cars, or draw cars to try things out with."""
+
+from pathlib import Path
+
+import click
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group()
+def data() -> None:
+    """Look at pictures, or get some."""
+
+
+@data.command(epilog="Example: carsray data info ~/stanford_cars --classes 40")
+@click.argument("source", metavar="DIR", type=FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="Everything, for a machine.")
+@click.option("--verbose", "-v", is_flag=True, help="List every class, unreadable file and duplicate.")
+@click.option("--classes", type=click.IntRange(min=2), metavar="K", help="The first K classes only.")
+@click.option(
+    "--cache",
+    type=FOLDER,
+    default=Path("~/.cache/carsray"),
+    show_default=True,
+    metavar="DIR",
+    help="Where looks at pictures are remembered.",
+)
+def info(source: Path, as_json: bool, verbose: bool, classes: int | None, cache: Path) -> None:
+    """Say what is in DIR (or a .csv file): kind, counts, sizes, unreadable files, duplicates."""
+    import json
+    from dataclasses import asdict
+
+    from carsray.data.catalog import first_classes, open_catalog
+    from carsray.data.describe import describe, render
+    from carsray.data.inspect import inspect
+    from carsray.progress import bar
+
+    catalog = first_classes(open_catalog(source), classes)
+    with bar("Looking at pictures") as report:
+        inspection = inspect(catalog, cache.expanduser(), report)
+    description = describe(catalog, inspection)
+    click.echo(json.dumps(asdict(description), indent=2) if as_json else render(description, verbose))
+
+
+@data.command(epilog="Example: carsray data fetch ~/stanford_cars")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--from", "source", metavar="URL", help="A zip or tar of the data set: a URL, or a file on this disk.")
+def fetch(folder: Path, source: str | None) -> None:
+    """Download Stanford Cars (2 GB; 16,185 pictures) into DIR; run again to resume."""
+    from carsray.data.fetch import MIRRORS
+    from carsray.data.fetch import fetch as fetch_cars
+    from carsray.progress import bar
+
+    with bar("Fetching") as report:
+        warnings = fetch_cars(folder, [source] if source else MIRRORS, report)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"{folder}: Stanford Cars is complete. For research use; cite Krause et al., 2013.")
+
+
+@data.command(epilog="Example: carsray data draw /tmp/cars --models 8 --per-model 30")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--models", type=click.IntRange(min=2), default=8, show_default=True, help="Classes.")
+@click.option("--per-model", type=click.IntRange(min=3), default=30, show_default=True, help="Pictures of each.")
+@click.option("--size", type=click.IntRange(16, 1024), default=128, show_default=True, help="Pixels on each side.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def draw(folder: Path, models: int, per_model: int, size: int, seed: int) -> None:
+    """Draw cars into DIR, a folder per model: a data set in seconds, no download."""
+    from carsray.data.drawn import draw_cars
+    from carsray.progress import bar
+
+    with bar("Drawing") as report:
+        draw_cars(folder, models, per_model, size, seed, report)
+    click.echo(f"{folder}: {models} models, {per_model} pictures of each")

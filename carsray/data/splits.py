@@ -1,0 +1,129 @@
+"""Which picture is for training, which for validation, which for the test: by rule, seed and content alone."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from carsray.config import TrialConfig
+from carsray.data.boxes import fit_boxes
+from carsray.data.catalog import first_classes
+from carsray.data.inspect import Inspection
+from carsray.data.records import Catalog, DataSplit, Picture, Row, SplitName
+from carsray.data.split_file import read_split, write_split
+from carsray.data.stratify import Sides, stratify
+from carsray.errors import DataError
+
+__all__ = ["fingerprint", "make_split", "read_split", "write_split"]
+
+POOLED: Mapping[str, Mapping[SplitName, float]] = {
+    "50/25/25": {"val": 0.25, "test": 0.25},
+    "70/15/15": {"val": 0.15, "test": 0.15},
+}
+
+
+def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) -> tuple[DataSplit, list[str]]:
+    """Split by config.classes, split, holdout and split_seed; also what a person should know about it.
+
+    Raises DataError where the source lacks what the rule needs, or a class has too few pictures.
+    """
+    catalog = first_classes(catalog, config.classes)
+    classes = catalog.classes
+    pictures = sorted(catalog.pictures, key=lambda picture: picture.path)
+    readable, notes = _readable(pictures, inspection)
+    boxes, misfit = fit_boxes(readable, inspection)
+    if misfit and config.crop_to_box:
+        notes.append(misfit)
+    stated: defaultdict[SplitName | None, list[Row]] = defaultdict(list)
+    for picture in readable:
+        row = Row(str(picture.path), picture.label, inspection[picture.path].digest, boxes.get(picture.path))
+        stated[picture.split].append(row)
+    if catalog.official_test and config.split in ("official", "test-halved"):
+        stated["train"], more = _without_copies(stated["train"], stated["test"])
+        notes += more
+    sides = _sides(stated, classes, config, catalog)
+    notes += _remarks(sides, classes)
+    test_is_official = catalog.official_test and config.split not in POOLED
+    return _finish(classes, sides, test_is_official), notes
+
+
+def fingerprint(entries: Iterable[tuple[str, str, int]]) -> str:
+    """SHA-256 over (split, digest, label) of all pictures, in an order of its own."""
+    lines = sorted(f"{split} {digest} {label}\n" for split, digest, label in entries)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _readable(pictures: Sequence[Picture], inspection: Inspection) -> tuple[list[Picture], list[str]]:
+    readable = [picture for picture in pictures if inspection[picture.path].problem is None]
+    bad = [picture.path for picture in pictures if inspection[picture.path].problem is not None]
+    if not bad:
+        return readable, []
+    first = "; ".join(f"{path} ({inspection[path].problem})" for path in bad[:3]) + ("; ..." if len(bad) > 3 else "")
+    return readable, [f"{len(bad)} of {len(pictures)} pictures cannot be read and are left out: {first}"]
+
+
+def _without_copies(train: list[Row], test: list[Row]) -> tuple[list[Row], list[str]]:
+    digests = {row.digest for row in test}
+    kept = [row for row in train if row.digest not in digests]
+    gone = len(train) - len(kept)
+    return kept, [
+        f"{gone} train pictures are byte-identical to test pictures and are left out of train"
+    ] if gone else []
+
+
+def _sides(
+    stated: Mapping[SplitName | None, list[Row]], classes: Sequence[str], config: TrialConfig, catalog: Catalog
+) -> Sides:
+    given: Sides = {side: stated.get(side, []) for side in ("train", "val", "test")}
+    if config.split in POOLED:
+        everything = [row for rows in stated.values() for row in rows]
+        return stratify(everything, classes, POOLED[config.split], "train", config.split_seed)
+    if config.split == "test-halved":
+        return _halved(given, classes, config.split_seed, catalog)
+    if given["train"] and given["val"]:
+        return given
+    if given["test"]:
+        return _completed(given, classes, config, catalog)
+    if config.holdout * 2 >= 1:
+        raise DataError(f"holdout = {config.holdout}: val and test each take this share here; below 0.5 is allowed")
+    shares: dict[SplitName, float] = {"val": config.holdout, "test": config.holdout}
+    return stratify(given["train"] or stated.get(None, []), classes, shares, "train", config.split_seed)
+
+
+def _completed(given: Sides, classes: Sequence[str], config: TrialConfig, catalog: Catalog) -> Sides:
+    """The stated train and test, with val taken from train."""
+    if not given["train"]:
+        raise DataError(f"{catalog.root}: no picture is marked train; mark some, or use split = 70/15/15")
+    made = stratify(given["train"], classes, {"val": config.holdout}, "train", config.split_seed)
+    return {**made, "test": given["test"]}
+
+
+def _halved(given: Sides, classes: Sequence[str], seed: int, catalog: Catalog) -> Sides:
+    if not given["test"]:
+        raise DataError(f"{catalog.root}: split = test-halved, but there is no labelled test split; use official")
+    if given["val"]:
+        raise DataError(f"{catalog.root}: split = test-halved, but the source has a val split already; use official")
+    return {"train": given["train"], **stratify(given["test"], classes, {"val": 0.5}, "test", seed)}
+
+
+def _remarks(sides: Sides, classes: Sequence[str]) -> list[str]:
+    """What a stated split may lack; a made one is right by construction."""
+    notes = []
+    for side, rows in sides.items():
+        lacking = sorted(set(range(len(classes))) - {row.label for row in rows})
+        if lacking and side == "train":
+            raise DataError(f"class {classes[lacking[0]]!r}: 0 readable train pictures; at least 1 is needed")
+        if lacking and rows:
+            notes.append(f"{len(lacking)} classes have no {side} picture, {classes[lacking[0]]!r} first")
+    found: defaultdict[str, set[SplitName]] = defaultdict(set)
+    for side, rows in sides.items():
+        for row in rows:
+            found[row.digest].add(side)
+    if straddling := sum(len(where) > 1 for where in found.values()):
+        notes.append(f"{straddling} pictures have byte-identical copies on two sides of the stated split; all are kept")
+    return notes
+
+
+def _finish(classes: tuple[str, ...], sides: Sides, test_is_official: bool) -> DataSplit:
+    ordered = {side: tuple(sorted(rows, key=lambda row: row.path)) for side, rows in sides.items()}
+    mark = fingerprint((side, row.digest, row.label) for side, rows in ordered.items() for row in rows)
+    return DataSplit(classes, ordered["train"], ordered["val"], ordered["test"], test_is_official, mark)
