@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from carsray.config import TrialConfig
+from carsray.config import SweepSettings, TrialConfig
 from carsray.data.records import DataSplit
 from carsray.errors import ConfigError
 from carsray.space import Space, Values
@@ -37,11 +39,50 @@ _OPTIONS = (
 )
 
 
-def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that describe a sweep."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options that describe a sweep say, checked."""
+
+    space: Space
+    settings: SweepSettings
+
+    def split(self) -> DataSplit:
+        """The pictures, inspected and split as the space says."""
+        return split_data(self.settings.data, first_config(self.space), self.settings.cache)
+
+
+def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that describe a sweep; it gets them as one ``asked``."""
+
+    @wraps(command)
+    def ask(
+        space: Path,
+        pins: tuple[str, ...],
+        epochs: int | None,
+        classes: int | None,
+        data: Path,
+        cache: Path,
+        trials: int,
+        seed: int,
+        concurrent: int | None,
+        gpus_per_trial: float | None,
+        address: str | None,
+        **others: Any,
+    ) -> None:
+        from carsray.space_file import load_space
+
+        settings = SweepSettings(
+            data=data.resolve(),  # resume may start in another folder
+            cache=cache.resolve(),
+            trials=trials,
+            seed=seed,
+            concurrent=concurrent,
+            gpus_per_trial=gpus_per_trial,
+            address=address,
+        )
+        command(Asked(load_space(space, pinned_values(pins, epochs, classes)), settings), **others)
+
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), ask)
 
 
 def pinned_values(pins: Sequence[str], epochs: int | None, classes: int | None) -> Values:

@@ -24,7 +24,9 @@ def print_summary(
     folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings, rows: Sequence[TrialRow]
 ) -> None:
     """Print the end of a sweep and write importances.json. Raises SweepFailed where no trial has a score."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no edge
     leaders = [row for row in ranked(rows) if row.best]
     _print_failures(console, rows)
     if not leaders:
@@ -92,4 +94,4 @@ def _print_paths(console: Console, folder: SweepFolder, best: TrialRow) -> None:
         (folder.study, "the Optuna study"),
     ):
         if path.exists():
-            console.print(f"  {path}  {what}", soft_wrap=True)
+            console.print(f"  {path}  {what}")

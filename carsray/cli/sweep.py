@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from carsray.cli.options import first_config, pinned_values, split_data, sweep_options
+from carsray.cli.options import Asked, first_config, sweep_options
 
 RESULTS = click.option(
     "--results",
@@ -19,21 +19,7 @@ RESULTS = click.option(
 @sweep_options
 @click.option("--name", help="Name of the results folder; else the space's name and a number.")
 @RESULTS
-def sweep(
-    space: Path,
-    data: Path,
-    trials: int,
-    epochs: int | None,
-    classes: int | None,
-    pins: tuple[str, ...],
-    seed: int,
-    address: str | None,
-    gpus_per_trial: float | None,
-    concurrent: int | None,
-    cache: Path,
-    name: str | None,
-    results: Path,
-) -> None:
+def sweep(asked: Asked, name: str | None, results: Path) -> None:
     """Search a space: many trials under Ray Tune, proposed by Optuna, stopped early by ASHA.
 
     \b
@@ -41,24 +27,12 @@ def sweep(
     carsray sweep search_spaces/cnn.toml --data ~/cars --classes 20 --set image_size=96 --trials 40
     carsray sweep search_spaces/transfer_resnet50.toml --data /mnt/cars --address auto --gpus-per-trial 0.5
     """
-    from carsray.config import SweepSettings
     from carsray.results import create_sweep, next_name
-    from carsray.space_file import load_space
     from carsray.tuning.sweep import begin_record
 
-    checked = load_space(space, pinned_values(pins, epochs, classes))
-    split = split_data(data, first_config(checked), cache)
-    settings = SweepSettings(
-        data=data.resolve(),
-        trials=trials,
-        seed=seed,
-        concurrent=concurrent,
-        gpus_per_trial=gpus_per_trial,
-        address=address,
-        cache=cache.resolve(),
-    )
-    folder = create_sweep(results, name or next_name(results, checked.name))
-    begin_record(folder, checked, split, settings)
+    split = asked.split()
+    folder = create_sweep(results, name or next_name(results, asked.space.name))
+    begin_record(folder, asked.space, split, asked.settings)
     _run(results, folder.name)
 
 

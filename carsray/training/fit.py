@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from carsray.config import RunConfig, TrialConfig
-from carsray.data.batches import Batch, TrainingData, eval_batches, train_batches
+from carsray.data.batches import Batch, TrainingData, batch_count, eval_batches, train_batches
 from carsray.errors import TrialFailed
 from carsray.models.build import build_network
 from carsray.models.network import Network
@@ -97,7 +97,7 @@ class _Trainer:
         torch.manual_seed(derive(self.config.seed, "dropout", epoch))
         self.network.train()
         batches = train_batches(data.train, self.config, epoch, self.device)
-        steps = max(1, len(data.train.labels) // self.config.batch_size)
+        steps = batch_count(data.train, self.config)
         totals = torch.zeros(3, device=self.device, dtype=torch.float64)  # loss sum, right answers, pictures
         shown = began = time.perf_counter()
         waited = 0.0

@@ -61,7 +61,8 @@ class Recorder(Callback):
         """A trial was lost with its Ray actor."""
         number = trial.config["trial"]
         row = self.rows.get(number) or TrialRow(number, "running", 0, {}, 0.0, trial.config["params"])
-        self._update(replace(row, state="failed", reason=row.reason or "its Ray actor died"))
+        cause = str(trial.get_error() or "its Ray actor died")
+        self._update(replace(row, state="failed", reason=row.reason or cause))
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """The sweep has ended or was interrupted: leave a complete table."""

@@ -125,7 +125,9 @@ def _fit(trainable: Any, config: tune.TuneConfig, callbacks: list[tune.Callback]
     _quiet()
     # Ray's own state is a cache, so it lives and dies with this call.
     with tempfile.TemporaryDirectory(prefix="carsray-ray-") as storage:
-        run = tune.RunConfig(storage_path=storage, verbose=0, callbacks=callbacks)
+        # Weights come with the results; Ray's own checkpoints would need storage that all nodes share.
+        no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
+        run = tune.RunConfig(storage_path=storage, verbose=0, callbacks=callbacks, checkpoint_config=no_checkpoints)
         tune.Tuner(trainable, tune_config=config, run_config=run).fit()
 
 

@@ -1,0 +1,70 @@
+"""``carsray plan``."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from carsray.cli.options import Asked, sweep_options
+
+if TYPE_CHECKING:
+    from carsray.space import Space
+    from carsray.tuning.plan import Plan
+
+
+@click.command()
+@sweep_options
+@click.option("--results", default=Path("results"), show_default=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def plan(asked: Asked, results: Path, as_json: bool) -> None:
+    """What `carsray sweep` with the same arguments would cost, running nothing but a short probe.
+
+    \b
+    carsray plan search_spaces/transfer_resnet50.toml --data ~/cars --trials 64
+    """
+    from carsray.tuning.plan import make_plan
+
+    split = asked.split()
+    made = make_plan(asked.space, split, asked.settings, results)
+    if as_json:
+        click.echo(json.dumps(asdict(made) | {"costs": [asdict(cost) for _, cost in made.costs]}, indent=2))
+        return
+    trials, train, val = asked.settings.trials, len(split.train), len(split.val)
+    click.echo(f"{trials} trials of {asked.space.name} on {train:,} pictures, {val:,} to validate")
+    _print_search(asked.space)
+    _print_cost(asked.space, made)
+
+
+def _print_search(space: "Space") -> None:
+    width = max(map(len, space.parameters), default=0)
+    for name, what in space.describe():
+        click.echo(f"  {name:<{width}}  {what}")
+
+
+def _print_cost(space: "Space", made: "Plan") -> None:
+    from carsray.tuning.view import duration
+
+    resources = made.resources
+    click.echo(f"At a time: {resources.concurrent} trials, each with {resources.cpus:g} CPU and {resources.gpus:g} GPU")
+    rungs = ", ".join(f"{count:.0f} to epoch {epoch}" for epoch, count in made.reaching.items())
+    click.echo(f"Rungs: trials expected {rungs}; {made.epochs:.0f} epochs in all")
+    for config, cost in made.costs:
+        values = " ".join(f"{name}={getattr(config, name)}" for name in space.parameters if name in _TELLING)
+        memory = f", {cost.device_bytes / 2**30:.1f} GiB" if cost.device_bytes else ""
+        click.echo(f"  probe: {1 / cost.train_seconds:,.0f} pictures/s on {cost.device}{memory}  [{values}]")
+    low, high = made.seconds_range
+    click.echo(f"Time: about {duration(made.seconds)} ({duration(low)} to {duration(high)})")
+    if resources.gpus:
+        click.echo(f"GPU-hours: about {made.gpu_hours:.1f}")
+    need, free = (made.pack_bytes + made.checkpoint_bytes) / 2**30, made.free_bytes / 2**30
+    click.echo(f"Disk: {need:.2f} GiB (pack and checkpoints), {free:.0f} GiB free")
+    if need > free:
+        click.echo(
+            "warning: that does not fit. Free space, or choose other folders with --results and --cache", err=True
+        )
+
+
+_TELLING = {"unfreeze_depth", "depth", "width", "batch_size", "image_size", "backbone"}
+"""The settings that decide what an epoch costs."""

@@ -1,0 +1,85 @@
+"""What one config costs on this machine: a few steps on pictures made of noise."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from carsray.config import RunConfig, TrialConfig
+from carsray.data.augment import normalize
+from carsray.models.build import build_network
+from carsray.models.state import trainable_state
+from carsray.training.device import autocast, compute_dtype, resolve_device
+from carsray.training.optimizer import build_optimizer
+
+WARM_UP, STEPS = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Measured on one device, with nothing else running there."""
+
+    device: str
+    train_seconds: float
+    """For one picture, forward and backward."""
+    eval_seconds: float
+    """For one picture, forward only."""
+    checkpoint_bytes: int
+    device_bytes: int
+    """Most GPU memory in use; 0 on a processor."""
+
+
+def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
+    """Build the network, take a few steps, validate once. Some seconds; nothing is kept."""
+    device = resolve_device(run)
+    if device.type == "cpu":
+        torch.set_num_threads(run.threads)
+    config = config.model_copy(update={"weights": "none"})  # the numbers do not matter here
+    network = build_network(config, classes).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = build_optimizer(network, config)
+    dtype = compute_dtype(device, config)
+    side, batch = config.image_size, config.batch_size
+    images = normalize(torch.rand(batch, 3, side, side, device=device), config.normalize)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.arange(batch, device=device) % classes
+
+    def step() -> None:
+        with autocast(device, dtype):
+            logits = network(images)
+        optimizer.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    def look() -> None:
+        with torch.inference_mode(), autocast(device, dtype):
+            network(images)
+
+    network.train()
+    train = _seconds(step, device)
+    network.eval()
+    evaluate = _seconds(look, device)
+    size = sum(tensor.nbytes for tensor in trainable_state(network).values())
+    used = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    return Cost(_name(device), train / batch, evaluate / batch, size, used)
+
+
+def _seconds(work: Callable[[], None], device: torch.device) -> float:
+    """Seconds of one call, after a warm-up."""
+    for _ in range(WARM_UP):
+        work()
+    _wait(device)
+    began = time.perf_counter()
+    for _ in range(STEPS):
+        work()
+    _wait(device)
+    return (time.perf_counter() - began) / STEPS
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "processor"

@@ -1,0 +1,113 @@
+"""What a sweep will cost: rungs, epochs, time, disk. Runs nothing but a short probe of a few configurations."""
+
+import shutil
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+import ray
+
+from carsray.cluster.connect import connected
+from carsray.config import RunConfig, SweepSettings, TrialConfig
+from carsray.data.records import DataSplit
+from carsray.seed import derive
+from carsray.space import Space
+from carsray.training.probe import Cost, probe
+from carsray.tuning.record import KEEP_CHECKPOINTS
+from carsray.tuning.resources import Resources, share_out
+from carsray.tuning.rungs import RungTable
+from carsray.tuning.search import suggest
+
+PROBES = 4
+"""Configurations timed: the first start point and random ones, whose mean stands for the sweep."""
+
+SIMULATIONS = 200
+START_SECONDS = 10.0
+"""Ray, and the first import of torch in each training process; measured on two cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to expect of a sweep."""
+
+    resources: Resources
+    reaching: dict[int, float]
+    """Trials expected to reach each rung and the last epoch."""
+    epochs: float
+    """Trained in all, expected."""
+    seconds: float
+    seconds_range: tuple[float, float]
+    """If every trial were as cheap, or as dear, as the cheapest and the dearest probed."""
+    gpu_hours: float
+    pack_bytes: int
+    checkpoint_bytes: int
+    free_bytes: int
+    costs: list[tuple[TrialConfig, Cost]]
+
+
+def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: Path) -> Plan:
+    """Measure and add up. Raises ClusterError for a request that no node can hold."""
+    with connected(settings.address) as nodes:
+        resources = share_out(nodes, settings)
+        configs = sample_configs(space, PROBES, settings.seed)
+        run = RunConfig(threads=resources.threads, cache=settings.cache)
+        costs = _probe_all(configs, len(split.classes), run, resources)
+    reaching, epochs = expected_epochs(space, settings.trials)
+    per_epoch = [_epoch_seconds(cost, split) for cost in costs]
+    totals = [START_SECONDS + epochs * seconds / resources.concurrent for seconds in per_epoch]
+    seconds = statistics.mean(totals)
+    size = configs[0].packed_size
+    kept = KEEP_CHECKPOINTS + resources.concurrent
+    return Plan(
+        resources=resources,
+        reaching=reaching,
+        epochs=epochs,
+        seconds=seconds,
+        seconds_range=(min(totals), max(totals)),
+        gpu_hours=seconds / 3600 * resources.gpus * resources.concurrent,
+        pack_bytes=(len(split.train) + len(split.val)) * size * size * 3,
+        checkpoint_bytes=kept * max(cost.checkpoint_bytes for cost in costs),
+        free_bytes=shutil.disk_usage(_existing(results)).free,
+        costs=list(zip(configs, costs, strict=True)),
+    )
+
+
+def expected_epochs(space: Space, trials: int) -> tuple[dict[int, float], float]:
+    """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit."""
+    rng = np.random.default_rng(0)
+    ends = [*space.rungs, space.epochs]
+    reached = dict.fromkeys(ends, 0)
+    epochs = 0
+    for _ in range(SIMULATIONS):
+        table = RungTable(space.rungs, space.objective.reduction)
+        for trial, score in enumerate(rng.permutation(trials)):
+            for end in ends:
+                reached[end] += 1
+                if end == space.epochs or table.record(trial, end, float(score)):
+                    epochs += end
+                    break
+    return {end: count / SIMULATIONS for end, count in reached.items()}, epochs / SIMULATIONS
+
+
+def sample_configs(space: Space, count: int, seed: int) -> list[TrialConfig]:
+    """The first start point, where there is one, and random points of the space."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(derive(seed, "plan") % 2**32))
+    points = [*space.start[:1], *(suggest(space, study.ask()) for _ in range(count))]
+    return [space.config(point) for point in points[:count]]
+
+
+def _probe_all(configs: Sequence[TrialConfig], classes: int, run: RunConfig, resources: Resources) -> list[Cost]:
+    """One after the other, where and with what a trial would run."""
+    remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(probe)
+    return [ray.get(remote.remote(config, classes, run)) for config in configs]
+
+
+def _epoch_seconds(cost: Cost, split: DataSplit) -> float:
+    return len(split.train) * cost.train_seconds + len(split.val) * cost.eval_seconds
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
