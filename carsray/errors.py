@@ -6,7 +6,7 @@
       DataError             pictures, labels, splits, packs
         SealedTestError     a sweep tried to open a picture of the test split
       WeightsError          a weights file that does not fit the network
-      ResultsError          a results folder
+      ResultsError          a folder of results or caches
       ClusterError          Ray, or a request that no node can hold
       SweepFailed           the sweep ended without one usable trial
     TrialFailed             this trial is bad; it is recorded and the sweep goes on
@@ -53,7 +53,7 @@ class WeightsError(CarsrayError):
 
 
 class ResultsError(CarsrayError):
-    """A results folder that is missing, taken, unreadable or full."""
+    """A folder of results or caches that is missing, taken, unreadable or full."""
 
 
 class ClusterError(CarsrayError):

@@ -30,9 +30,9 @@ def info(source: Path, as_json: bool, verbose: bool, classes: int | None, cache:
     import json
     from dataclasses import asdict
 
-    from carsray.data.catalog import first_classes, open_catalog
     from carsray.data.describe import describe, render
     from carsray.data.inspect import inspect
+    from carsray.data.sources.catalog import first_classes, open_catalog
     from carsray.progress import bar
 
     catalog = first_classes(open_catalog(source), classes)
@@ -47,8 +47,8 @@ def info(source: Path, as_json: bool, verbose: bool, classes: int | None, cache:
 @click.option("--from", "source", metavar="URL", help="A zip or tar of the data set: a URL, or a file on this disk.")
 def fetch(folder: Path, source: str | None) -> None:
     """Download Stanford Cars (2 GB; 16,185 pictures) into DIR; run again to resume."""
-    from carsray.data.fetch import MIRRORS
-    from carsray.data.fetch import fetch as fetch_cars
+    from carsray.data.mirror.fetch import MIRRORS
+    from carsray.data.mirror.fetch import fetch as fetch_cars
     from carsray.progress import bar
 
     with bar("Fetching") as report:

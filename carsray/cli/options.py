@@ -113,8 +113,8 @@ def first_config(space: Space) -> TrialConfig:
 
 def split_data(data: Path, config: TrialConfig, cache: Path) -> DataSplit:
     """Read, inspect and split the pictures; warnings go to stderr."""
-    from carsray.data.catalog import open_catalog
     from carsray.data.inspect import inspect
+    from carsray.data.sources.catalog import open_catalog
     from carsray.data.splits import make_split
     from carsray.progress import bar
 

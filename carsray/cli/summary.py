@@ -74,8 +74,7 @@ def _margin(score: float, pictures: int) -> str:
 def _test_note(split: DataSplit) -> str:
     if not split.test:
         return "There is no test split."
-    kind = "the official one" if split.test_is_official else "held out, not the official test"
-    return f"The test split ({len(split.test):,} pictures, {kind}) stayed sealed."
+    return f"The test split ({len(split.test):,} pictures, {split.test_kind}) stayed sealed."
 
 
 def _print_failures(console: Console, rows: Sequence[TrialRow]) -> None:

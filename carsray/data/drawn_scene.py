@@ -39,13 +39,13 @@ def picture(model: CarModel, size: int, rng: random.Random) -> Image.Image:
 
 def _view(model: CarModel, large: int, rng: random.Random) -> View:
     """A view that shows the car whole, or nearly."""
-    yaw = math.radians(rng.uniform(8, 30)) * (1 if rng.random() < 0.7 else -1)
-    pitch, roll = math.radians(rng.uniform(4, 14)), math.radians(rng.uniform(-4, 4))
+    yaw = math.radians(rng.uniform(8, 28)) * (1 if rng.random() < 0.75 else -1)
+    pitch, roll = math.radians(rng.uniform(4, 13)), math.radians(rng.uniform(-3, 3))
     mirrored = rng.random() < 0.5
     spots = View(yaw, pitch, roll, mirrored).place(outline(model))
     left, right = min(x for x, _ in spots), max(x for x, _ in spots)
     top, bottom = min(y for _, y in spots), max(y for _, y in spots)
-    scale = large * min(rng.uniform(0.78, 0.96) / (right - left), 0.86 / (bottom - top))
+    scale = large * min(rng.uniform(0.84, 0.98) / (right - left), 0.86 / (bottom - top))
     x_room = (large - scale * (right - left)) / 2
     y_room = (large - scale * (bottom - top)) / 2
     x = large / 2 - scale * (left + right) / 2 + rng.uniform(-x_room, x_room)
@@ -55,9 +55,8 @@ def _view(model: CarModel, large: int, rng: random.Random) -> View:
 
 def _brush(draw: ImageDraw.ImageDraw, view: View, rng: random.Random) -> Brush:
     hue, plain = rng.random(), rng.random() < 0.25
-    paint = _hsv(
-        hue, rng.uniform(0, 0.08) if plain else rng.uniform(0.45, 0.95), rng.uniform(0.35 if plain else 0.5, 1)
-    )
+    saturation = rng.uniform(0.0, 0.08) if plain else rng.uniform(0.55, 0.95)
+    paint = _hsv(hue, saturation, rng.uniform(0.45 if plain else 0.6, 1.0))
     rim = tone((214, 216, 220), rng.uniform(0.7, 1.1))
     glass = blend((50, 66, 82), (150, 186, 206), rng.random() ** 2)
     return Brush(draw, view, paint, rim, glass, turn=rng.uniform(0, 2 * math.pi), sun=rng.uniform(-1, 1))
@@ -91,7 +90,7 @@ def _fade(draw: ImageDraw.ImageDraw, large: int, top: float, bottom: float, colo
 
 
 def _soft(rng: random.Random, low: float = 0.45, high: float = 0.95) -> Colour:
-    return _hsv(rng.random(), rng.uniform(0.02, 0.4), rng.uniform(low, high))
+    return _hsv(rng.random(), rng.uniform(0.02, 0.25), rng.uniform(low, high))
 
 
 def _road(draw: ImageDraw.ImageDraw, large: int, horizon: float, rng: random.Random) -> None:

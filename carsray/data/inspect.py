@@ -12,9 +12,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from carsray.data.files import replace_file
 from carsray.data.records import Catalog
-from carsray.errors import DataError
+from carsray.files import write_text
 from carsray.progress import Report, silent
 
 MAX_PIXELS = 100_000_000
@@ -122,8 +121,4 @@ def _recall(memory: Path) -> dict[Path, tuple[_Stamp, Look]]:
 def _remember(memory: Path, looks: dict[Path, tuple[_Stamp, Look]]) -> None:
     # A file that could not be read has no digest, and may be readable next time without having changed.
     entries = [(str(path), *stamp, astuple(look)) for path, (stamp, look) in looks.items() if look.digest]
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(memory, json.dumps(entries))
-    except OSError as error:
-        raise DataError(f"{memory.parent}: the cache cannot be written ({error.strerror}); choose another") from None
+    write_text(memory, json.dumps(entries))

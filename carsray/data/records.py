@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 SplitName = Literal["train", "val", "test"]
+TestKind = Literal["the official test", "half of the official test", "held out, not the official test", "as given"]
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the stored file; right and bottom are exclusive."""
 
@@ -52,7 +53,7 @@ class DataSplit:
     train: tuple[Row, ...]
     val: tuple[Row, ...]
     test: tuple[Row, ...]
-    test_is_official: bool
-    """False: the test rows were held out from train, and every table must say so."""
+    test_kind: TestKind
+    """Where the test rows come from; every table that shows a test number says it."""
     fingerprint: str
     """SHA-256 over digests, labels and split of all rows: the same data and split, the same fingerprint."""

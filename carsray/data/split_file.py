@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from carsray.data.files import replace_file
 from carsray.data.records import DataSplit, Row, SplitName
 from carsray.errors import DataError
+from carsray.files import write_text
 
 HEADER = ["path", "label", "class", "split", "digest", "box"]
 
@@ -19,7 +19,7 @@ def write_split(split: DataSplit, path: Path) -> None:
     # One file, not two: a header in a second file could belong to another version of the first.
     facts = {
         "pictures": {side: len(rows) for side, rows in _sides(split)},
-        "test_is_official": split.test_is_official,
+        "test": split.test_kind,
         "fingerprint": split.fingerprint,
         "classes": split.classes,
     }
@@ -30,10 +30,7 @@ def write_split(split: DataSplit, path: Path) -> None:
         for row in rows:
             box = " ".join(map(str, row.box)) if row.box else ""
             writer.writerow([row.path, row.label, split.classes[row.label], side, row.digest, box])
-    try:
-        replace_file(path, text.getvalue())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
+    write_text(path, text.getvalue())
 
 
 def read_split(path: Path) -> DataSplit:
@@ -50,7 +47,7 @@ def read_split(path: Path) -> DataSplit:
         if facts["pictures"] != {side: len(rows) for side, rows in sides.items()}:
             raise ValueError("lines are missing")
         train, val, test = (tuple(rows) for rows in sides.values())
-        return DataSplit(tuple(facts["classes"]), train, val, test, facts["test_is_official"], facts["fingerprint"])
+        return DataSplit(tuple(facts["classes"]), train, val, test, facts["test"], facts["fingerprint"])
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from carsray.config import TrialConfig
 from carsray.data.boxes import fit_boxes
-from carsray.data.catalog import first_classes
 from carsray.data.inspect import Inspection
-from carsray.data.records import Catalog, DataSplit, Picture, Row, SplitName
+from carsray.data.records import Catalog, DataSplit, Picture, Row, SplitName, TestKind
+from carsray.data.sources.catalog import first_classes
 from carsray.data.split_file import read_split, write_split
 from carsray.data.stratify import Sides, stratify
 from carsray.errors import DataError
@@ -42,8 +42,7 @@ def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) ->
         notes += more
     sides = _sides(stated, classes, config, catalog)
     notes += _remarks(sides, classes)
-    test_is_official = catalog.official_test and config.split not in POOLED
-    return _finish(classes, sides, test_is_official), notes
+    return _finish(classes, sides, _test_kind(catalog, config, bool(stated.get("val") or stated.get("test")))), notes
 
 
 def fingerprint(entries: Iterable[tuple[str, str, int]]) -> str:
@@ -123,7 +122,15 @@ def _remarks(sides: Sides, classes: Sequence[str]) -> list[str]:
     return notes
 
 
-def _finish(classes: tuple[str, ...], sides: Sides, test_is_official: bool) -> DataSplit:
+def _test_kind(catalog: Catalog, config: TrialConfig, stated: bool) -> TestKind:
+    if config.split in POOLED or not stated:
+        return "held out, not the official test"
+    if not catalog.official_test:
+        return "as given"
+    return "half of the official test" if config.split == "test-halved" else "the official test"
+
+
+def _finish(classes: tuple[str, ...], sides: Sides, test_kind: TestKind) -> DataSplit:
     ordered = {side: tuple(sorted(rows, key=lambda row: row.path)) for side, rows in sides.items()}
     mark = fingerprint((side, row.digest, row.label) for side, rows in ordered.items() for row in rows)
-    return DataSplit(classes, ordered["train"], ordered["val"], ordered["test"], test_is_official, mark)
+    return DataSplit(classes, ordered["train"], ordered["val"], ordered["test"], test_kind, mark)

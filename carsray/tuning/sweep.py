@@ -50,7 +50,7 @@ def begin_record(folder: SweepFolder, space: Space, split: DataSplit, settings: 
                 "train": len(split.train),
                 "val": len(split.val),
                 "test": len(split.test),
-                "test_is_official": split.test_is_official,
+                "test_kind": split.test_kind,
             },
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "host": {"name": socket.gethostname(), "system": platform.platform(), "cpus": os.cpu_count()},

@@ -111,7 +111,7 @@ def test_training_data_packs_train_and_val_and_leaves_test_alone(tmp_path: Path)
     # Reading it would raise: there is no such file.
     test = (Row(str(tmp_path / "sealed.png"), 0, "0" * 64),)
     seen: list[tuple[int, int]] = []
-    split = DataSplit(("a", "b"), train, val, test, test_is_official=True, fingerprint="f")
+    split = DataSplit(("a", "b"), train, val, test, test_kind="as given", fingerprint="f")
     data = training_data(split, config_of(), tmp_path / "cache", lambda done, total: seen.append((done, total)))
     assert data.train.images[:, 0, 0, 0].tolist() == [0, 10, 20]
     assert data.val.images[:, 0, 0, 0].tolist() == [200, 201]

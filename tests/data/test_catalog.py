@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from tiny_sources import class_folders, picture, stanford_cars, table
 
-from carsray.data.catalog import LAYOUTS, first_classes, open_catalog
+from carsray.data.sources.catalog import LAYOUTS, first_classes, open_catalog
 from carsray.errors import DataError
 
 

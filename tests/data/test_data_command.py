@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from tiny_sources import class_folders
 
 from carsray.cli.data import data
-from carsray.data.fetch import fetch
+from carsray.data.mirror.fetch import fetch
 from carsray.errors import DataError
 
 

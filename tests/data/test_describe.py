@@ -3,9 +3,9 @@ from pathlib import Path
 
 from tiny_sources import Entry, class_folders, imagined
 
-from carsray.data.catalog import open_catalog
 from carsray.data.describe import Spread, describe, render
 from carsray.data.inspect import inspect
+from carsray.data.sources.catalog import open_catalog
 
 ENTRIES: list[Entry] = [
     *((0, f"a{n}", "train") for n in range(3)),

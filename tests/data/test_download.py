@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from carsray.data.download import download
+from carsray.data.mirror.download import download
 from carsray.errors import DataError
 
 

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 from tiny_sources import stanford_cars
 
-from carsray.data.catalog import open_catalog
-from carsray.data.fetch import Expected, fetch
-from carsray.data.unpack import official_place
+from carsray.data.mirror.fetch import Expected, fetch
+from carsray.data.mirror.unpack import official_place
+from carsray.data.sources.catalog import open_catalog
 from carsray.errors import DataError
 
 TINY = Expected(classes=3, train=12, test=12)

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from tiny_sources import class_folders, picture
 
-from carsray.data.catalog import open_catalog
 from carsray.data.inspect import inspect, look_at
+from carsray.data.sources.catalog import open_catalog
 
 opened: list[str] = []
 sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == "open" else None)

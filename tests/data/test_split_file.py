@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from carsray.data.records import DataSplit, Row
 from carsray.data.split_file import read_split, write_split
-from carsray.errors import DataError
+from carsray.errors import DataError, ResultsError
 
 numbers = st.integers(0, 10_000)
 # A path may hold anything but NUL; \udc80 stands for a byte that is no UTF-8.
@@ -74,7 +74,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(DataError, match="No space left"):
+    with pytest.raises(ResultsError, match="No space left"):
         write_split(example(), tmp_path / "s.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
     assert read_split(tmp_path / "s.csv") == example()

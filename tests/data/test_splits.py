@@ -115,7 +115,7 @@ def test_official_test_is_kept_and_val_taken_from_train() -> None:
     entries = many([10, 10], "train") + many([7, 7], "test", prefix="t")
     split, notes = make_split(*imagined(entries, official_test=True), TrialConfig())
     assert counts(split) == (16, 4, 14)
-    assert split.test_is_official
+    assert split.test_kind == "the official test"
     assert notes == []
 
 
@@ -131,7 +131,7 @@ def test_test_halved_leaves_train_whole() -> None:
     split, _ = make_split(*imagined(entries, official_test=True), TrialConfig(split="test-halved"))
     assert counts(split) == (20, 9, 8)
     assert {row.label for row in split.val} == {row.label for row in split.test} == {0, 1}
-    assert split.test_is_official
+    assert split.test_kind == "half of the official test"
 
 
 def test_test_halved_needs_a_test() -> None:
@@ -143,14 +143,14 @@ def test_test_halved_needs_a_test() -> None:
 def test_without_a_test_both_val_and_test_are_held_out(side: str | None) -> None:
     split, _ = make_split(*imagined(many([10, 20], side)), TrialConfig(holdout=0.2))
     assert counts(split) == (18, 6, 6)
-    assert not split.test_is_official
+    assert split.test_kind == "held out, not the official test"
 
 
 def test_a_pooled_split_ignores_what_the_source_states() -> None:
     entries = many([20, 20], "train") + many([20, 20], "test", prefix="t")
     split, _ = make_split(*imagined(entries, official_test=True), TrialConfig(split="70/15/15"))
     assert counts(split) == (56, 12, 12)
-    assert not split.test_is_official
+    assert split.test_kind == "held out, not the official test"
 
 
 def test_a_stated_split_is_taken_as_it_is() -> None:

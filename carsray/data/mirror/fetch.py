@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carsray.data.catalog import open_catalog
-from carsray.data.download import download
+from carsray.data.mirror.download import download
+from carsray.data.mirror.unpack import LABELS, unpack
 from carsray.data.records import Catalog
-from carsray.data.unpack import LABELS, unpack
+from carsray.data.sources.catalog import open_catalog
 from carsray.errors import DataError
 from carsray.progress import Report, silent
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from carsray.data import folders, stanford_cars, table
 from carsray.data.records import Catalog
+from carsray.data.sources import folders, stanford_cars, table
 from carsray.errors import DataError
 
 LAYOUTS = """carsray reads

@@ -1,0 +1,1 @@
+"""Stanford Cars from a mirror: download, unpack, count."""
