@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from carsray.cli.options import DEFAULT_CACHE
+
 FOLDER = click.Path(path_type=Path)
 
 
@@ -20,7 +22,7 @@ def data() -> None:
 @click.option(
     "--cache",
     type=FOLDER,
-    default=Path("~/.cache/carsray"),
+    default=DEFAULT_CACHE,
     show_default=True,
     metavar="DIR",
     help="Where looks at pictures are remembered.",
@@ -37,7 +39,7 @@ def info(source: Path, as_json: bool, verbose: bool, classes: int | None, cache:
 
     catalog = first_classes(open_catalog(source), classes)
     with bar("Looking at pictures") as report:
-        inspection = inspect(catalog, cache.expanduser(), report)
+        inspection = inspect(catalog, cache, report)
     description = describe(catalog, inspection)
     click.echo(json.dumps(asdict(description), indent=2) if as_json else render(description, verbose))
 
@@ -60,9 +62,9 @@ def fetch(folder: Path, source: str | None) -> None:
 
 @data.command(epilog="Example: carsray data draw /tmp/cars --models 8 --per-model 30")
 @click.argument("folder", metavar="DIR", type=FOLDER)
-@click.option("--models", type=click.IntRange(min=2), default=8, show_default=True, help="Classes.")
-@click.option("--per-model", type=click.IntRange(min=3), default=30, show_default=True, help="Pictures of each.")
-@click.option("--size", type=click.IntRange(16, 1024), default=128, show_default=True, help="Pixels on each side.")
+@click.option("--models", type=click.IntRange(min=2), default=20, show_default=True, help="Classes.")
+@click.option("--per-model", type=click.IntRange(min=3), default=60, show_default=True, help="Pictures of each.")
+@click.option("--size", type=click.IntRange(16, 1024), default=96, show_default=True, help="Pixels on each side.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def draw(folder: Path, models: int, per_model: int, size: int, seed: int) -> None:
     """Draw cars into DIR, a folder per model: a data set in seconds, no download."""

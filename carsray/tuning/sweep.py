@@ -78,6 +78,7 @@ def run_sweep(
     ended = [row for row in before if row.state != "running"]
     recorder = Recorder(folder, space, ended)
     view = View(recorder, settings.trials)
+    _quiet()
     with connected(settings.address) as nodes, sealed(row.path for row in split.test):
         resources = share_out(nodes, settings)
         search = SpaceSearch(space, open_storage(folder.study), folder.name, settings.seed)
@@ -122,7 +123,6 @@ def _rung_table(folder: SweepFolder, space: Space, ended: Sequence[TrialRow]) ->
 
 
 def _fit(trainable: Any, config: tune.TuneConfig, callbacks: list[tune.Callback]) -> None:
-    _quiet()
     # Ray's own state is a cache, so it lives and dies with this call.
     with tempfile.TemporaryDirectory(prefix="carsray-ray-") as storage:
         # Weights come with the results; Ray's own checkpoints would need storage that all nodes share.
