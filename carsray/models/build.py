@@ -1,0 +1,63 @@
+"""From settings to a network."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from carsray.config import TrialConfig
+from carsray.errors import ConfigError
+from carsray.models.backbones import backbone_parts, smallest_picture
+from carsray.models.cnn import cnn_parts, initialise_he
+from carsray.models.network import Network
+from carsray.models.weights import load_weights
+from carsray.seed import derive
+
+
+def build_network(config: TrialConfig, num_classes: int) -> Network:
+    """The network of a config, on the processor, in training mode; the same config gives the same bits.
+
+    Raises ConfigError where settings do not fit the backbone, WeightsError where the weights do not or cannot be had.
+    """
+    build = _build_cnn if config.backbone == "cnn" else _build_backbone
+    with _seeded(derive(config.seed, "init")):
+        return build(config, num_classes)
+
+
+def _build_backbone(config: TrialConfig, num_classes: int) -> Network:
+    smallest = smallest_picture(config.backbone)
+    if config.image_size < smallest:
+        raise ConfigError(f"image_size = {config.image_size}: {config.backbone} needs at least {smallest} pixels")
+    parts = backbone_parts(config.backbone)
+    network = Network(parts, _head(config, parts.embedding_size, num_classes), config.unfreeze_depth)
+    load_weights(parts.owner, config.backbone, config.weights)
+    return network
+
+
+def _build_cnn(config: TrialConfig, num_classes: int) -> Network:
+    if config.unfreeze_depth != "all":
+        raise ConfigError(f"unfreeze_depth = {config.unfreeze_depth}: the cnn is trained whole; set it to 'all'")
+    if config.weights != "none":
+        raise ConfigError(f"weights = {config.weights!r}: the cnn starts from random values; set it to 'none'")
+    parts = cnn_parts(config)
+    network = Network(parts, _head(config, parts.embedding_size, num_classes))
+    if config.init == "he":
+        initialise_he(network)
+    return network
+
+
+def _head(config: TrialConfig, embedding_size: int, num_classes: int) -> nn.Sequential:
+    # Not in place: the embedding that enters may be kept by the caller.
+    layers = [("dropout", nn.Dropout(config.dropout)), ("linear", nn.Linear(embedding_size, num_classes))]
+    return nn.Sequential(OrderedDict(layers))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from this seed inside, and leave the process's own generators as they were."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would seed the accelerators too.
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -1,0 +1,77 @@
+"""Pretrained weights for a backbone: from torchvision's own downloads or from a file."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torchvision import models
+
+from carsray.config import BACKBONES
+from carsray.errors import ConfigError, WeightsError
+from carsray.models.backbones import skeleton
+from carsray.models.state import misfit
+from carsray.models.weight_files import download, read_tensors
+
+SUFFIXES = (".pth", ".pt", ".safetensors")
+CLASSIFIERS = ("fc", "classifier", "head")
+"""Where files keep what comes after the backbone."""
+
+
+def load_weights(module: nn.Module, backbone: str, weights: str) -> None:
+    """Fill a backbone (without its last linear layer) as the setting `weights` says; "none" leaves it as it is.
+
+    Raises ConfigError for a name that does not exist, WeightsError for a file that is missing, broken or made for
+    another network, and where a download is needed and there is no network.
+    """
+    if weights == "none":
+        return
+    source = _source(backbone, weights)
+    found = _published_names(read_tensors(source))
+    if problem := _problem(module, found):
+        fit = _likely_backbone(found)
+        hint = f"; it seems made for {fit}" if fit else ""
+        advice = "use another file or backbone, or weights = 'none'"
+        raise WeightsError(f"weights = {source}: does not fit {backbone}: {problem}{hint}; {advice}")
+    module.load_state_dict(found, strict=False)
+
+
+def _source(backbone: str, weights: str) -> Path:
+    """The file that holds the weights, downloaded if need be."""
+    if Path(weights).suffix.lower() in SUFFIXES:
+        return Path(weights).expanduser()
+    entries = models.get_model_weights(backbone).__members__
+    name = "DEFAULT" if weights == "imagenet" else weights
+    if name not in entries:
+        allowed = ", ".join(["none", "imagenet", *(entry for entry in entries if entry != "DEFAULT")])
+        raise ConfigError(f"weights = {weights!r}: {backbone} has {allowed}; or give a {', '.join(SUFFIXES)} file")
+    return download(entries[name].url)
+
+
+def _problem(module: nn.Module, found: Mapping[str, Tensor]) -> str:
+    """Why these tensors are not the module's, in words; empty if they are. A classifier among them is no problem."""
+    places = module.state_dict()
+    # Older files lack the counter of batches, and torch then starts it at zero.
+    needed = {name: t for name, t in places.items() if name in found or not name.endswith("num_batches_tracked")}
+    if problem := misfit(needed, found):
+        return problem
+    # A deeper sibling (ResNet-101 for ResNet-50) has all that is needed, and more.
+    surplus = [name for name in found if name not in places and name.partition(".")[0] not in CLASSIFIERS]
+    return f"{len(surplus)} tensors have no place in it, the first is {surplus[0]}" if surplus else ""
+
+
+def _published_names(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Names as today's torchvision has them."""
+    named = {}
+    for name, tensor in tensors.items():
+        # From a parallel wrapper, and from carsray's own checkpoints.
+        name = name.removeprefix("module.").removeprefix("backbone.")
+        # DenseNet files from before torch 0.4 say norm.1 for norm1; torchvision's own downloads still do.
+        named[re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)] = tensor
+    return named
+
+
+def _likely_backbone(found: Mapping[str, Tensor]) -> str | None:
+    """The first backbone that these tensors fill whole."""
+    return next((name for name in BACKBONES if not _problem(skeleton(name).owner, found)), None)
