@@ -26,12 +26,12 @@ def _block(left: float, low: float, right: float, high: float) -> list[Flat]:
 
 
 _LAMPS: dict[Lamp, list[list[Flat]]] = {
-    "round": [_ring(0, 0, 0.072, 0.072)],
-    "twin": [_ring(-0.055, 0, 0.044, 0.044, 10), _ring(0.055, 0, 0.044, 0.044, 10)],
-    "square": [_block(-0.075, -0.05, 0.075, 0.05)],
-    "slit": [_block(-0.12, -0.022, 0.10, 0.022)],
-    "tall": [_block(-0.04, -0.12, 0.045, 0.06)],
-    "drop": [[(-0.12, -0.06), (0.0, -0.05), (0.09, 0.06), (0.02, 0.055)]],
+    "round": [_ring(0, 0, 0.085, 0.085)],
+    "twin": [_ring(-0.06, 0, 0.05, 0.05, 10), _ring(0.06, 0, 0.05, 0.05, 10)],
+    "square": [_block(-0.085, -0.065, 0.085, 0.065)],
+    "slit": [_block(-0.15, -0.025, 0.11, 0.025)],
+    "tall": [_block(-0.045, -0.15, 0.055, 0.065)],
+    "drop": [[(-0.14, -0.085), (0.01, -0.065), (0.10, 0.07), (0.02, 0.06)]],
 }
 """Patches as (outwards from the middle of the car, up), in units."""
 
@@ -86,7 +86,7 @@ def _tail(brush: Brush, model: CarModel) -> None:
 
 
 def _lamp_height(top: float) -> float:
-    return top - 0.105
+    return top - 0.11
 
 
 def _bumper(brush: Brush, model: CarModel, face: float) -> None:
