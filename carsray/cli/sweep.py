@@ -27,10 +27,10 @@ def sweep(asked: Asked, name: str | None, results: Path) -> None:
     carsray sweep search_spaces/cnn.toml --data ~/cars --classes 20 --set image_size=96 --trials 40
     carsray sweep search_spaces/transfer_resnet50.toml --data /mnt/cars --address auto --gpus-per-trial 0.5
     """
+    split = asked.split()  # before the imports below: a wrong path is told at once, and not after Ray has loaded
     from carsray.results import create_sweep, next_name
     from carsray.tuning.sweep import begin_record
 
-    split = asked.split()
     folder = create_sweep(results, name or next_name(results, asked.space.name))
     begin_record(folder, asked.space, split, asked.settings)
     _run(results, folder.name)
@@ -50,13 +50,14 @@ def resume(name: str, results: Path) -> None:
 
 def _run(results: Path, name: str) -> None:
     """Run what the record of a sweep still lacks, and say how it ended."""
+    from carsray.results import open_sweep, read_rows
+
+    folder = open_sweep(results, name)
     from carsray.cli.summary import print_summary
     from carsray.data.pack import ensure_pack
     from carsray.progress import bar
-    from carsray.results import open_sweep, read_rows
     from carsray.tuning.sweep import read_record, run_sweep
 
-    folder = open_sweep(results, name)
     space, split, settings = read_record(folder)
     for title, part in (("Packing train", split.train), ("Packing val", split.val)):
         with bar(title) as report:
