@@ -51,7 +51,7 @@ def _gpu_slots(nodes: Sequence[Node], gpus: float) -> list[int]:
         held = ", ".join(f"{node.gpus:g}" for node in nodes)
         raise ClusterError(
             f"--gpus-per-trial {gpus:g}: no node has that many; the largest has {largest:g} (GPUs by node: {held}). "
-            f"Ask for at most {largest:g}" + ("" if largest else ", or leave it out to run on processors")
+            + (f"Ask for at most {largest:g}" if largest else "Leave it out to run on processors")
         )
     return [math.floor(node.gpus * per_gpu + 1e-6) for node in nodes]
 
