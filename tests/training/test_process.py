@@ -1,0 +1,231 @@
+"""Real child processes. One warm child serves the tests that leave it usable."""
+
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_training import config_of, draw_folders, run_of, split_of
+
+from carsray.config import TrialConfig
+from carsray.data.batches import training_data
+from carsray.data.records import DataSplit
+from carsray.training.fit import EpochResult, Progress, fit
+from carsray.training.messages import Epoch, Failed
+from carsray.training.process import TrainingProcess
+
+SLOW = {"image_size": 128, "pack_size": 128, "width": 64, "batch_size": 1}
+"""An epoch of some seconds."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("process")
+    draw_folders(root / "pictures")
+    return root
+
+
+@pytest.fixture(scope="module")
+def split(folder: Path) -> DataSplit:
+    return split_of(folder / "pictures", folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def warm(folder: Path, split: DataSplit) -> Iterator[TrainingProcess]:
+    process = TrainingProcess(split, run_of(folder))
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def start(folder: Path, split: DataSplit) -> Iterator[Callable[..., TrainingProcess]]:
+    """Makes processes that are gone after the test."""
+    made: list[TrainingProcess] = []
+
+    def make(of: DataSplit = split, progress_seconds: float = 60.0) -> TrainingProcess:
+        made.append(TrainingProcess(of, run_of(folder, progress_seconds)))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.close()
+
+
+def answer_of(process: TrainingProcess) -> Epoch | Failed:
+    """The answer that ends an epoch."""
+    *progress, last = process.next_epoch()
+    assert all(isinstance(event, Progress) for event in progress)
+    assert not isinstance(last, Progress)
+    return last
+
+
+def epoch_of(process: TrainingProcess) -> Epoch:
+    answer = answer_of(process)
+    assert isinstance(answer, Epoch), answer
+    return answer
+
+
+def ended(pid: int, within: float = 30.0) -> bool:
+    """Whether a process that is nobody's child here ends in time."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], within)[0])
+    finally:
+        os.close(handle)
+
+
+def test_trials_share_a_child_and_get_the_numbers_of_fit(warm: TrainingProcess, folder: Path, split: DataSplit) -> None:
+    pids = set()
+    for seed in (0, 1):
+        config = config_of(seed=seed, dropout=0.2)
+        warm.begin(config)
+        pids.add(warm.pid)
+        found = [epoch_of(warm).metrics for _ in range(config.epochs)]
+        here = fit(config, training_data(split, config, folder / "cache"), run_of(folder))
+        assert found == [event.metrics for event in here if isinstance(event, EpochResult)]
+    assert len(pids) == 1
+
+
+def test_a_trial_given_up_between_epochs_makes_room_for_the_next(warm: TrainingProcess) -> None:
+    warm.begin(config_of(epochs=9))
+    first = epoch_of(warm).metrics
+    warm.begin(config_of(epochs=9))
+    assert epoch_of(warm).metrics == first
+
+
+def test_weights_come_with_epochs_that_are_better_than_all_before(warm: TrainingProcess) -> None:
+    warm.begin(config_of(epochs=4))
+    best = -1.0
+    for _ in range(4):
+        epoch = epoch_of(warm)
+        assert (epoch.checkpoint is not None) == (epoch.metrics["val/accuracy"] > best)
+        best = max(best, epoch.metrics["val/accuracy"])
+
+
+def test_a_trial_that_fails_leaves_the_child_usable(warm: TrainingProcess) -> None:
+    warm.begin(config_of(lr=10.0, batchnorm=False, weight_decay=1.0, epochs=50))
+    answer = answer_of(warm)
+    while isinstance(answer, Epoch):
+        answer = answer_of(warm)
+    assert "loss became" in answer.reason
+    assert not answer.bug
+    pid = warm.pid
+    warm.begin(config_of())
+    assert epoch_of(warm).epoch == 1
+    assert warm.pid == pid
+
+
+def test_settings_that_fit_no_network_fail_the_trial_in_one_line(warm: TrainingProcess) -> None:
+    warm.begin(config_of(unfreeze_depth=1))
+    answer = answer_of(warm)
+    assert isinstance(answer, Failed)
+    assert answer.reason.startswith("unfreeze_depth = 1")
+    assert "\n" not in answer.reason
+    assert not answer.bug
+
+
+def test_an_epoch_past_the_last_is_a_failure(warm: TrainingProcess) -> None:
+    warm.begin(config_of(epochs=1))
+    epoch_of(warm)
+    answer = answer_of(warm)
+    assert isinstance(answer, Failed)
+    assert "past its last" in answer.reason
+
+
+def test_a_bug_in_the_child_carries_its_traceback(warm: TrainingProcess) -> None:
+    warm.begin(TrialConfig.model_construct(**config_of().model_dump() | {"epochs": "many"}))
+    answer = answer_of(warm)
+    assert isinstance(answer, Failed)
+    assert answer.bug
+    assert "Traceback" in answer.reason
+    assert "fit.py" in answer.reason
+    warm.begin(config_of())
+    assert epoch_of(warm).epoch == 1
+
+
+def test_test_pictures_are_sealed_in_the_child(start: Callable[..., TrainingProcess], split: DataSplit) -> None:
+    process = start(replace(split, val=split.test))
+    process.begin(config_of())
+    answer = answer_of(process)
+    assert isinstance(answer, Failed)
+    assert "sealed while a sweep runs" in answer.reason
+
+
+def test_a_child_killed_within_an_epoch_is_a_failure_and_the_next_trial_gets_a_new_one(
+    start: Callable[..., TrainingProcess],
+) -> None:
+    process = start(progress_seconds=0.0)
+    process.begin(config_of(**SLOW))
+    answers = process.next_epoch()
+    assert isinstance(next(answers), Progress)
+    killed = process.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    *_, last = answers
+    assert isinstance(last, Failed)
+    assert "signal 9" in last.reason
+    assert not last.bug
+    assert isinstance(answer_of(process), Failed)  # asking on does no harm
+    process.begin(config_of())
+    assert process.pid != killed
+    assert epoch_of(process).epoch == 1
+
+
+def test_a_child_killed_between_trials_is_replaced(start: Callable[..., TrainingProcess]) -> None:
+    process = start()
+    process.begin(config_of(epochs=1))
+    first = epoch_of(process)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.begin(config_of(epochs=1))
+    answer = answer_of(process)
+    if isinstance(answer, Failed):  # begin met the child while it was dying: one trial may be lost, not the next
+        process.begin(config_of(epochs=1))
+        answer = epoch_of(process)
+    assert answer.metrics == first.metrics
+
+
+def test_close_leaves_no_process_even_in_the_middle_of_an_epoch(start: Callable[..., TrainingProcess]) -> None:
+    process = start(progress_seconds=0.0)
+    process.begin(config_of(**SLOW))
+    answers = process.next_epoch()
+    next(answers)
+    pid = process.pid
+    assert pid is not None
+    process.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert process.pid is None
+    process.close()  # twice is as good as once
+
+
+OWNER = """
+import pickle, sys
+from carsray.training.process import TrainingProcess
+
+split, run, config = pickle.load(open(sys.argv[1], "rb"))
+process = TrainingProcess(split, run)
+process.begin(config)
+for _ in process.next_epoch():
+    print(process.pid, flush=True)
+"""
+
+
+def test_a_child_ends_when_its_owner_is_killed(folder: Path, split: DataSplit, tmp_path: Path) -> None:
+    arguments = tmp_path / "arguments.pickle"
+    arguments.write_bytes(pickle.dumps((split, run_of(folder, progress_seconds=0.0), config_of(**SLOW))))
+    command = [sys.executable, "-c", OWNER, str(arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as owner:
+        assert owner.stdout is not None
+        child = int(owner.stdout.readline())
+        owner.kill()
+    assert ended(child)
