@@ -12,6 +12,7 @@ from carsray.errors import SweepFailed
 from carsray.files import write_json
 from carsray.results import SweepFolder, TrialRow, ranked
 from carsray.space import Parameter, Space
+from carsray.space_file import not_allowed
 from carsray.tuning.importance import measure_importances
 from carsray.tuning.view import number, trial_table
 
@@ -48,14 +49,21 @@ def print_summary(
 
 
 def edges(space: Space, best: TrialRow) -> Iterator[str]:
-    """A line for each range whose end the best trial sits on."""
+    """A line for each range whose end the best trial sits on, unless the setting itself ends there."""
     for name, value in best.params.items():
         parameter = space.parameters.get(name)
         if parameter and not parameter.choices:
             share = _position(parameter, float(value))
-            if share < EDGE or share > 1 - EDGE:
-                end, way = ("low", "lower") if share < EDGE else ("high", "higher")
+            if not EDGE <= share <= 1 - EDGE and not not_allowed(name, _beyond(parameter, low=share < 0.5)):
+                end, way = ("low", "lower") if share < 0.5 else ("high", "higher")
                 yield f"best {name} {number(value)} sits at the {end} end of {parameter}; a {way} one may be better"
+
+
+def _beyond(parameter: Parameter, low: bool) -> float:
+    """A value just outside the range."""
+    if parameter.integer:
+        return int(parameter.low) - 1 if low else int(parameter.high) + 1
+    return parameter.low - 1e-9 if low else parameter.high + 1e-9
 
 
 def _position(parameter: Parameter, value: float) -> float:

@@ -1,5 +1,6 @@
 """Optuna inside Ray Tune. Repairs what Ray's OptunaSearch gets wrong: pruned trials, failed trials, epochs, seeds."""
 
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,7 +146,8 @@ def open_storage(path: Path) -> optuna.storages.RDBStorage:
 def _sampler(space: Space, seed: int) -> optuna.samplers.TPESampler:
     # Joint modelling breaks down to independent sampling where parameters come and go, unless they are grouped.
     conditional = any(parameter.when for parameter in space.parameters.values())
-    return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, group=conditional)
+    with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
+        return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, group=conditional)
 
 
 def _controls_first(space: Space) -> list[str]:
