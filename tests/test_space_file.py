@@ -105,7 +105,7 @@ MISTAKES = [
         "rungs = 5: Input should be a valid list",
     ),
     ("mixed rungs", "[search]\nlr={low=0.1,high=1}\n[objective]\nrungs=[1,'a']", 4, "rungs = 'a': Input should be"),
-    ("rung 0", "[search]\nlr={low=0.1,high=1}\n[objective]\nrungs=[0]", 4, "rungs = 0: Input should be greater than"),
+    ("rung 0", "[search]\nlr={low=0.1,high=1}\n[objective]\nrungs=[0,0]", 4, "rungs = 0: Input should be greater than"),
     ("reduction 1", "[search]\nlr={low=0.1,high=1}\n[objective]\nreduction=1", 4, "reduction = 1: Input should be gr"),
     (
         "typo in fixed",
