@@ -28,6 +28,9 @@ class Resources:
 
 def share_out(nodes: Sequence[Node], settings: SweepSettings) -> Resources:
     """Divide the cluster among trials. Raises ClusterError, with the numbers, for a request that no node can hold."""
+    nodes = [node for node in nodes if node.cpus]  # a head that is not to hold trials has none
+    if not nodes:
+        raise ClusterError("the cluster has no processors to hand out. Start Ray with --num-cpus of 1 or more")
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if any(node.gpus for node in nodes) else 0.0
@@ -59,8 +62,6 @@ def _gpu_slots(nodes: Sequence[Node], gpus: float) -> list[int]:
 def _cpu_slots(nodes: Sequence[Node], settings: SweepSettings) -> list[int]:
     """How many trials each node holds without GPUs: one a processor, or what was asked for, spread evenly."""
     total = sum(int(node.cpus) for node in nodes)
-    if not total:
-        raise ClusterError("the cluster has no processors to hand out. Start Ray with --num-cpus of 1 or more")
     wanted = settings.concurrent or min(total, MOST_WITHOUT_GPUS)
     return [math.ceil(wanted * node.cpus / total) for node in nodes]
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carsray.training.metrics import classification_metrics
@@ -31,6 +31,7 @@ def naive_f1(logits: np.ndarray, labels: np.ndarray) -> float:
     return sum(scores) / len(scores)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 9), st.integers(1, 25), st.integers(0, 2**32 - 1))
 def test_metrics_are_what_their_definitions_say(classes: int, pictures: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carsray.config import TrialConfig
@@ -30,6 +30,7 @@ def torch_factors(schedule: type[torch.optim.lr_scheduler.LRScheduler], epochs: 
     return factors
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 8), st.sampled_from([0.1, 0.5, 0.9]))
 def test_step_drops_when_torch_does(epochs: int, step_epochs: int, factor: float) -> None:
     config = config_of(schedule="step", epochs=epochs, step_epochs=step_epochs, decay_factor=factor)
@@ -38,6 +39,7 @@ def test_step_drops_when_torch_does(epochs: int, step_epochs: int, factor: float
         assert [lr_factor(config, e, step, 5) for e in range(1, epochs + 1)] == pytest.approx(theirs)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20))
 def test_cosine_begins_each_epoch_at_the_rate_of_torch(epochs: int) -> None:
     config = config_of(schedule="cosine", epochs=epochs)
@@ -59,6 +61,7 @@ def test_cosine_after_warm_up_is_torchs_cosine_over_the_epochs_left() -> None:
     assert [lr_factor(config, epoch, 0, 4) for epoch in range(4, 11)] == pytest.approx(theirs, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 30), st.sampled_from(["none", "step", "cosine"]))
 def test_warm_up_rises_in_equal_steps_to_the_full_rate(warmup: int, steps: int, schedule: str) -> None:
     config = config_of(schedule=schedule, epochs=warmup + 1, warmup_epochs=warmup)

@@ -1,0 +1,103 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carsray.cluster.connect import Node
+from carsray.config import SweepSettings
+from carsray.errors import ClusterError
+from carsray.tuning.resources import Resources, share_out
+
+
+def settings_of(trials: int = 100, **asked: Any) -> SweepSettings:
+    return SweepSettings(data=Path("/cars"), cache=Path("/cache"), trials=trials, **asked)
+
+
+def nodes_of(*shapes: tuple[float, float]) -> list[Node]:
+    return [Node(f"node{number}", cpus, gpus) for number, (cpus, gpus) in enumerate(shapes)]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "expected"),
+    [
+        # Without GPUs: a trial a processor, eight at most.
+        ([(4, 0)], {}, Resources(1, 0, 4)),
+        ([(16, 0)], {}, Resources(2, 0, 8)),
+        ([(16, 0)], {"concurrent": 3}, Resources(5, 0, 3)),
+        ([(2, 0)], {"concurrent": 4}, Resources(0.5, 0, 4)),
+        ([(8, 0), (8, 0)], {}, Resources(2, 0, 8)),
+        ([(8, 0), (0, 0)], {}, Resources(1, 0, 8)),
+        ([(4, 0)], {"trials": 2}, Resources(2, 0, 2)),
+        # With GPUs: one each, and the node's processors divided among its trials.
+        ([(8, 2)], {}, Resources(4, 1, 2)),
+        ([(2, 0), (16, 4), (16, 4)], {}, Resources(4, 1, 8)),
+        ([(2, 0), (16, 4), (16, 4)], {"gpus_per_trial": 0.5}, Resources(2, 0.5, 16)),
+        ([(16, 4)], {"gpus_per_trial": 0.25}, Resources(1, 0.25, 16)),
+        ([(16, 4)], {"gpus_per_trial": 2}, Resources(8, 2, 2)),
+        ([(16, 3)], {"gpus_per_trial": 2}, Resources(16, 2, 1)),
+        ([(2, 4)], {}, Resources(0.5, 1, 4)),
+        ([(16, 4)], {"concurrent": 2}, Resources(8, 1, 2)),
+        ([(16, 4)], {"concurrent": 9}, Resources(4, 1, 4)),
+        # A head that is to hold no trials offers no processors, whatever GPUs it has.
+        ([(0, 2), (8, 2)], {}, Resources(4, 1, 2)),
+        ([(8, 2)], {"gpus_per_trial": 0}, Resources(1, 0, 8)),
+        ([(2, 1)], {"gpus_per_trial": 1 / 3}, Resources(2 / 3, 1 / 3, 3)),
+    ],
+)
+def test_the_cluster_is_divided(nodes: list[tuple[float, float]], asked: dict[str, Any], expected: Resources) -> None:
+    assert share_out(nodes_of(*nodes), settings_of(**asked)) == expected
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 8)), min_size=1, max_size=5),
+    st.none() | st.integers(1, 30),
+    st.none() | st.sampled_from([0.0, 1.0, 2.0, 0.5, 1 / 3, 0.25]),
+    st.integers(1, 50),
+)
+def test_what_is_promised_fits_at_the_same_time(
+    shapes: list[tuple[int, int]], concurrent: int | None, gpus: float | None, trials: int
+) -> None:
+    nodes = nodes_of(*shapes)
+    try:
+        found = share_out(nodes, settings_of(trials, concurrent=concurrent, gpus_per_trial=gpus))
+    except ClusterError:
+        assert (gpus or 0) > max((node.gpus for node in nodes if node.cpus), default=-1.0)
+        return
+    assert 1 <= found.concurrent <= min(trials, concurrent or trials)
+    assert found.cpus > 0
+    assert found.threads >= 1
+    held = sum(
+        math.floor(min(node.cpus / found.cpus, node.gpus / found.gpus if found.gpus else math.inf) + 1e-6)
+        for node in nodes
+    )
+    assert held >= found.concurrent
+
+
+@pytest.mark.parametrize("gpus", [0.3, 0.4, 0.75])
+def test_a_part_of_a_gpu_that_does_not_fill_it_is_refused(gpus: float) -> None:
+    with pytest.raises(ClusterError, match=rf"--gpus-per-trial {gpus}: below 1 only 1/n is allowed"):
+        share_out(nodes_of((4, 2)), settings_of(gpus_per_trial=gpus))
+
+
+def test_one_and_a_half_gpus_are_refused() -> None:
+    with pytest.raises(ClusterError, match=r"--gpus-per-trial 1\.5: above 1 only whole numbers"):
+        share_out(nodes_of((4, 2)), settings_of(gpus_per_trial=1.5))
+
+
+def test_more_gpus_than_any_node_has_are_refused_with_the_numbers() -> None:
+    with pytest.raises(ClusterError, match=r"--gpus-per-trial 3: .*largest has 2 \(GPUs by node: 0, 2, 2\).*at most 2"):
+        share_out(nodes_of((2, 0), (4, 2), (4, 2)), settings_of(gpus_per_trial=3))
+
+
+def test_gpus_asked_of_a_cluster_without_any_are_refused() -> None:
+    with pytest.raises(ClusterError, match="run on processors"):
+        share_out(nodes_of((2, 0)), settings_of(gpus_per_trial=1))
+
+
+def test_a_cluster_without_processors_is_refused() -> None:
+    with pytest.raises(ClusterError, match="no processors"):
+        share_out(nodes_of((0, 0)), settings_of())

@@ -1,0 +1,220 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+from tiny_sweeps import TEXT, space_of
+
+from carsray.errors import SweepFailed
+from carsray.results import BEST, TrialRow
+from carsray.seed import derive
+from carsray.space import Space
+from carsray.tuning.search import FAILURES_IN_A_ROW, SpaceSearch, open_storage
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def search_of(space: Space | None = None, seed: int = 3, storage: Any = None) -> SpaceSearch:
+    return SpaceSearch(space or space_of(), storage or optuna.storages.InMemoryStorage(), "tiny", seed)
+
+
+def result_of(epoch: int, score: float) -> dict[str, Any]:
+    return {"epoch": epoch, BEST: score}
+
+
+def run(search: SpaceSearch, trial: str, scores: list[float]) -> None:
+    """A trial's life as Ray tells of it: the result on which a trial ends does not pass on_trial_result."""
+    for epoch, score in enumerate(scores[:-1], start=1):
+        search.on_trial_result(trial, result_of(epoch, score))
+    search.on_trial_complete(trial, result_of(len(scores), scores[-1]))
+
+
+def fail(search: SpaceSearch, trial: str) -> None:
+    search.on_trial_complete(trial, {"epoch": 0, BEST: 0.0, "failed": "loss became nan", "done": True})
+
+
+def told(search: SpaceSearch) -> list[optuna.trial.FrozenTrial]:
+    return search.study.get_trials(deepcopy=False)
+
+
+def test_start_points_come_first_in_their_order() -> None:
+    search, space = search_of(), space_of()
+    starts = [space.only_active(point) for point in space.start]
+    first = [search.suggest(name) for name in "ab"]
+    assert [proposal["params"] for proposal in first] == starts
+    assert [proposal["trial"] for proposal in first] == [0, 1]
+    assert search.suggest("c")["params"] not in starts
+
+
+def test_parameters_that_do_not_exist_at_a_point_are_absent() -> None:
+    search = search_of()
+    kinds = set()
+    for number in range(16):
+        proposal = search.suggest(str(number))
+        params, config = proposal["params"], proposal["config"]
+        kinds.add(params["optimizer"])
+        assert ("momentum" in params) == (params["optimizer"] == "sgd")
+        assert list(params) == [name for name in ("optimizer", "lr", "momentum") if name in params]
+        assert all(config[name] == value for name, value in params.items())
+        run(search, str(number), [0.1, 0.2, 0.3])
+    assert kinds == {"sgd", "adam"}
+
+
+def test_a_proposal_carries_rungs_and_a_whole_config() -> None:
+    proposal = search_of().suggest("a")
+    assert proposal["rungs"] == (1, 2)
+    assert proposal["config"] == space_of().config(proposal["params"], **seeds(proposal)).model_dump()
+
+
+def seeds(proposal: dict[str, Any]) -> dict[str, int]:
+    return {name: proposal["config"][name] for name in ("seed", "view_seed")}
+
+
+def test_ends_are_told_as_what_they_were() -> None:
+    search = search_of()
+    for name in "abcd":
+        search.suggest(name)
+    run(search, "a", [0.2, 0.5, 0.6])
+    run(search, "b", [0.4, 0.4])
+    fail(search, "c")
+    search.on_trial_complete("d", None, error=True)
+    full, pruned, failed, lost = told(search)
+    assert [trial.state for trial in (full, pruned, failed, lost)] == [
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.FAIL,
+        TrialState.FAIL,
+    ]
+    assert (full.value, pruned.value) == (0.6, 0.4)
+    assert full.intermediate_values == {1: 0.2, 2: 0.5, 3: 0.6}
+    assert pruned.intermediate_values == {1: 0.4, 2: 0.4}
+    assert failed.user_attrs == {"trial": 2, "failed": "loss became nan"}
+    assert lost.user_attrs["failed"] == "its Ray actor died"
+
+
+def test_a_trial_pruned_at_the_first_rung_has_a_value() -> None:
+    search = search_of()
+    search.suggest("a")
+    run(search, "a", [0.25])
+    assert (told(search)[0].state, told(search)[0].value) == (TrialState.PRUNED, 0.25)
+
+
+def test_an_end_told_twice_is_told_once() -> None:
+    search = search_of()
+    search.suggest("a")
+    run(search, "a", [0.25])
+    search.on_trial_complete("a", result_of(1, 0.25))
+    assert len(told(search)) == 1
+
+
+def test_failures_in_a_row_end_the_sweep() -> None:
+    search = search_of()
+    for number in range(FAILURES_IN_A_ROW):
+        assert search.suggest(str(number)) != Searcher.FINISHED
+        fail(search, str(number))
+    assert search.suggest("next") == Searcher.FINISHED
+
+
+def test_a_trial_that_works_ends_a_row_of_failures() -> None:
+    search = search_of()
+    for number in range(3 * FAILURES_IN_A_ROW):
+        assert search.suggest(str(number)) != Searcher.FINISHED
+        if number % FAILURES_IN_A_ROW:
+            fail(search, str(number))
+        else:
+            run(search, str(number), [0.1])
+
+
+def test_the_same_seed_gives_the_same_proposals_and_another_one_others() -> None:
+    def proposals(seed: int) -> list[dict[str, Any]]:
+        search, made = search_of(seed=seed), []
+        for number in range(16):  # past the ten trials with which TPE begins
+            made.append(search.suggest(str(number)))
+            run(search, str(number), [made[-1]["params"]["lr"]] * (1 + number % 3))
+        return made
+
+    assert proposals(7) == proposals(7)
+    assert proposals(7)[2:] != proposals(8)[2:]
+
+
+def test_seeds_belong_to_the_number_of_a_trial_and_views_to_the_sweep() -> None:
+    search, proposals = search_of(seed=11), []
+    for number in range(4):
+        proposals.append(search.suggest(str(number)))
+        fail(search, str(number))
+    found = [seeds(proposal) for proposal in proposals]
+    assert found == [{"seed": derive(11, "trial", n), "view_seed": derive(11, "views")} for n in range(4)]
+
+
+def test_a_start_point_is_the_same_trial_however_much_happened_before() -> None:
+    fresh, later = search_of(), search_of()
+    fresh.suggest("a")
+    later.suggest("a")
+    run(later, "a", [0.1, 0.2, 0.3])
+    assert fresh.suggest("b") == later.suggest("b")
+
+
+def unfinished(search: SpaceSearch) -> list[TrialRow]:
+    """A sweep cut off with trial 0 ended and 1 and 2 under way; its rows as the record has them."""
+    proposals = [search.suggest(name) for name in "abc"]
+    run(search, "a", [0.1, 0.2, 0.3])
+    search.on_trial_result("b", result_of(1, 0.2))
+    states = ("finished", "running", "running")
+    return [TrialRow(p["trial"], state, 0, {}, 0.0, p["params"]) for p, state in zip(proposals, states, strict=True)]
+
+
+def test_going_on_repeats_unfinished_trials_and_then_counts_on(tmp_path: Path) -> None:
+    space = space_of()
+    before = search_of(space, storage=open_storage(tmp_path / "study.db"))
+    rows = unfinished(before)
+    search = search_of(space, storage=open_storage(tmp_path / "study.db"))
+    search.take_up(rows)
+    again = [search.suggest(name) for name in "xyz"]
+    assert [proposal["trial"] for proposal in again] == [1, 2, 3]
+    assert [proposal["params"] for proposal in again[:2]] == [row.params for row in rows[1:]]
+    assert seeds(again[0])["seed"] == derive(3, "trial", 1)
+    assert [trial.state for trial in told(search)] == [TrialState.COMPLETE, *[TrialState.FAIL] * 2] + [
+        TrialState.RUNNING
+    ] * 3
+
+
+def test_going_on_without_rows_closes_trials_that_never_began() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    before = search_of(storage=storage)
+    before.suggest("a")
+    before.study.enqueue_trial({"lr": 0.05})
+    search = search_of(storage=storage)
+    search.take_up([])
+    assert {trial.state for trial in told(search)} == {TrialState.FAIL}
+    assert search.suggest("b")["trial"] == 0
+    assert search.suggest("c")["params"] == {"optimizer": "adam", "lr": 0.001}
+
+
+def clashing(**fixed: Any) -> Space:
+    """Warm-up of up to 2 epochs, which must be below epochs = 2; no file gets through with corners that do not fit."""
+    space = space_of(TEXT.replace("momentum = {", "warmup_epochs = { low = 0, high = 2, default = 0 }\nmomentum = {"))
+    return replace(space, fixed={**space.fixed, "epochs": 2, **fixed})
+
+
+def test_draws_that_do_not_fit_together_are_drawn_again() -> None:
+    search = search_of(clashing())
+    proposals = [search.suggest(str(number)) for number in range(12)]
+    assert [proposal["trial"] for proposal in proposals] == list(range(12))
+    assert {proposal["params"]["warmup_epochs"] for proposal in proposals} == {0, 1}
+    reasons = {trial.user_attrs["failed"] for trial in told(search) if trial.state == TrialState.FAIL}
+    assert reasons == {"Value error, warmup_epochs 2 must be below epochs 2"}
+
+
+def test_a_space_without_a_fitting_point_ends_the_sweep() -> None:
+    search = search_of(clashing(image_size=32, pack_size=16))
+    with pytest.raises(SweepFailed, match="no settings that fit together"):
+        search.suggest("a")
+
+
+def test_numbers_of_a_range_come_as_whole_where_they_count() -> None:
+    space = space_of(TEXT.replace("momentum = {", "step_epochs = { low = 1, high = 5, default = 2 }\nmomentum = {"))
+    search = search_of(space)
+    assert {type(search.suggest(str(n))["params"]["step_epochs"]) for n in range(5)} == {int}
