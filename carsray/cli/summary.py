@@ -11,8 +11,8 @@ from carsray.data.records import DataSplit
 from carsray.errors import SweepFailed
 from carsray.files import write_json
 from carsray.results import SweepFolder, TrialRow, ranked
+from carsray.settings import not_allowed
 from carsray.space import Parameter, Space
-from carsray.space_file import not_allowed
 from carsray.tuning.importance import measure_importances
 from carsray.tuning.view import number, trial_table
 
