@@ -68,7 +68,7 @@ def fetch(folder: Path, source: str | None) -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def draw(folder: Path, models: int, per_model: int, size: int, seed: int) -> None:
     """Draw cars into DIR, a folder per model: a data set in seconds, no download."""
-    from carsray.data.drawn import draw_cars
+    from carsray.data.drawn.folder import draw_cars
     from carsray.progress import bar
 
     with bar("Drawing") as report:

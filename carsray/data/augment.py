@@ -20,7 +20,9 @@ class Augmentation:
     """How strongly pictures are varied; the default does nothing."""
 
     crop_scale: tuple[float, float] = (1.0, 1.0)
-    """Range of the crop's share of the picture's area; its aspect varies between 3:4 and 4:3."""
+    """Range of the crop's share of the picture's area."""
+    crop_aspect: float = 4 / 3
+    """Widest aspect of the crop, which varies from its inverse to this; 1: square."""
     flip: bool = False
     """Mirror every other picture, left to right."""
     rotation: float = 0.0
@@ -29,16 +31,22 @@ class Augmentation:
     """Largest change of brightness, contrast and saturation, as a share."""
 
 
+RANDOM_CROP = ((224 / 256) ** 2,) * 2
+"""The area of torchvision's RandomCrop(224) from a picture of 256 x 256."""
 AUGMENTATIONS: dict[Augment, Augmentation] = {
     "none": Augmentation(),
     "light": Augmentation(crop_scale=(0.8, 1.0), flip=True),
     "medium": Augmentation(crop_scale=(0.6, 1.0), flip=True, rotation=15.0),
     "strong": Augmentation(crop_scale=(0.35, 1.0), flip=True, rotation=15.0, jitter=0.3),
+    "flip-rotate": Augmentation(flip=True, rotation=15.0),
+    "crop-flip-rotate": Augmentation(crop_scale=RANDOM_CROP, crop_aspect=1.0, flip=True, rotation=15.0),
+    "crop-flip-jitter": Augmentation(crop_scale=RANDOM_CROP, crop_aspect=1.0, flip=True, jitter=0.2),
+    "rescale-flip-rotate-jitter": Augmentation(crop_scale=(0.08, 1.0), flip=True, rotation=15.0, jitter=0.2),
 }
+"""crop: a square of fixed size at a random place; rescale: torchvision's RandomResizedCrop with its own ranges."""
 
 ATTEMPTS = 10
 """Crops drawn before the whole picture is taken; torchvision's number."""
-LOG_ASPECT = float(np.log(4 / 3))
 GREY = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in the grey value that contrast and saturation refer to; torchvision's."""
 MEAN_STD = {
@@ -59,7 +67,7 @@ def view_params(augmentation: Augmentation, count: int, view_seed: int, view: in
     # One stream, a fixed number of draws a row: row r always gets the same ones, whatever the strength.
     draws = np.random.default_rng(derive(view_seed, "view", view)).random((count, 2 * ATTEMPTS + 7))
     crop, (x, y, mirror, turn, *colours) = draws[:, 7:], draws[:, :7].T
-    width, height = _crop_sizes(augmentation.crop_scale, crop)
+    width, height = _crop_sizes(augmentation, crop)
     flip = np.where((mirror < 0.5) & augmentation.flip, -1.0, 1.0)
     angle = augmentation.rotation * (2 * turn - 1)
     factors = [np.maximum(1 + augmentation.jitter * (2 * colour - 1), 0) for colour in colours]
@@ -68,10 +76,11 @@ def view_params(augmentation: Augmentation, count: int, view_seed: int, view: in
     return np.stack([centre_x, centre_y, width, height, flip, angle, *factors], axis=1).astype(np.float32)
 
 
-def _crop_sizes(scale: tuple[float, float], draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _crop_sizes(augmentation: Augmentation, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Widths and heights (N,): the first of ten drawn crops that fits, as in torchvision's RandomResizedCrop."""
-    area = scale[0] + (scale[1] - scale[0]) * draws[:, :ATTEMPTS]
-    aspect = np.exp(LOG_ASPECT * (2 * draws[:, ATTEMPTS:] - 1))
+    smallest, largest = augmentation.crop_scale
+    area = smallest + (largest - smallest) * draws[:, :ATTEMPTS]
+    aspect = np.exp(np.log(augmentation.crop_aspect) * (2 * draws[:, ATTEMPTS:] - 1))
     width, height = np.sqrt(area * aspect), np.sqrt(area / aspect)
     fits = (width <= 1) & (height <= 1)
     first = fits.argmax(axis=1)
@@ -148,6 +157,14 @@ def resize(images: Tensor, size: int) -> Tensor:
     x = images.permute(0, 3, 1, 2)
     x = x if x.shape[-1] == size else _shrink(x, size)
     return x.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+
+def centre(images: Tensor, share: float) -> Tensor:
+    """The middle of pictures (B, S, S, 3): this share of each side, in whole pixels, as torchvision's CenterCrop."""
+    side = images.shape[1]
+    kept = max(1, round(side * share))
+    start = round((side - kept) / 2)
+    return images[:, start : start + kept, start : start + kept]
 
 
 def _shrink(x: Tensor, size: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from carsray.config import TrialConfig
-from carsray.data.augment import AUGMENTATIONS, augment, normalize, resize, view_params
+from carsray.data.augment import AUGMENTATIONS, augment, centre, normalize, resize, view_params
 from carsray.data.pack import Pack, ensure_pack
 from carsray.data.records import DataSplit
 from carsray.progress import Report, silent
@@ -74,7 +74,8 @@ def eval_batches(pack: Pack, config: TrialConfig, device: torch.device, batch_si
     """Every picture once, in the order of the pack, without augmentation; the last batch may be smaller."""
     for start in range(0, len(pack.labels), batch_size):
         rows = np.arange(start, min(start + batch_size, len(pack.labels)))
-        yield _batch(pack, config, rows, resize(_pictures(pack, rows, device), config.image_size))
+        images = centre(_pictures(pack, rows, device), config.eval_crop)
+        yield _batch(pack, config, rows, resize(images, config.image_size))
 
 
 def _pictures(pack: Pack, rows: np.ndarray, device: torch.device) -> Tensor:

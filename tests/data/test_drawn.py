@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from carsray.data import drawn
-from carsray.data.drawn import MARKER, draw_cars
-from carsray.data.drawn_models import MODELS, CarModel
-from carsray.data.drawn_scene import picture
-from carsray.data.drawn_view import View
+from carsray.data.drawn import folder as drawn
+from carsray.data.drawn.folder import MARKER, draw_cars
+from carsray.data.drawn.models import MODELS, CarModel
+from carsray.data.drawn.scene import picture
+from carsray.data.drawn.view import View
 from carsray.errors import DataError
 
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from carsray.data.drawn_models import CarModel
-from carsray.data.drawn_trim import DARK, HALF, bed, end, rails, side_lamps, spare_wheel, spoiler, wheels
-from carsray.data.drawn_view import Brush, Flat, Point, disc, tone
+from carsray.data.drawn.models import CarModel
+from carsray.data.drawn.trim import DARK, HALF, bed, end, rails, side_lamps, spare_wheel, spoiler, wheels
+from carsray.data.drawn.view import Brush, Flat, Point, disc, tone
 
 _LEAN = 0.20
 """How far the side windows lean in, per unit of height."""

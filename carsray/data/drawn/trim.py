@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from carsray.data.drawn_models import CarModel, Grille, Lamp
-from carsray.data.drawn_view import Brush, Colour, Flat, Point, disc, tone
+from carsray.data.drawn.models import CarModel, Grille, Lamp
+from carsray.data.drawn.view import Brush, Colour, Flat, Point, disc, tone
 
 HALF = 0.34
 """Half of every car's width, in units."""

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from carsray.data.drawn_car import outline, paint_car
-from carsray.data.drawn_models import CarModel
-from carsray.data.drawn_trim import HALF
-from carsray.data.drawn_view import Brush, Colour, View, blend, tone
+from carsray.data.drawn.car import outline, paint_car
+from carsray.data.drawn.models import CarModel
+from carsray.data.drawn.trim import HALF
+from carsray.data.drawn.view import Brush, Colour, View, blend, tone
 
 _OVER = 3
 """Each picture is drawn this many times larger, then averaged down."""

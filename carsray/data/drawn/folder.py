@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from carsray.data.drawn_models import MODELS
-from carsray.data.drawn_scene import picture
+from carsray.data.drawn.models import MODELS
+from carsray.data.drawn.scene import picture
 from carsray.errors import DataError
 from carsray.progress import Report, silent
 from carsray.seed import derive

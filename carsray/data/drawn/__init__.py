@@ -1,0 +1,1 @@
+"""The data set that carsray draws itself: toy cars, a folder per model."""
