@@ -21,7 +21,17 @@ BACKBONES = (
 """torchvision networks whose blocks carsray knows how to order; "cnn" is the network trained from scratch."""
 
 Backbone = Literal[("cnn", *BACKBONES)]  # type: ignore[valid-type]  # a tuple is allowed at run time
-Augment = Literal["none", "light", "medium", "strong"]
+Augment = Literal[
+    "none",
+    "light",
+    "medium",
+    "strong",
+    "flip-rotate",
+    "crop-flip-rotate",
+    "crop-flip-jitter",
+    "rescale-flip-rotate-jitter",
+]
+"""Strengths, and recipes named by what they do; data/augment.py has the numbers."""
 Depth = Annotated[int, Field(ge=0, le=1000)] | Literal["all"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -50,6 +60,8 @@ class TrialConfig(BaseModel):
     pack_size: int | None = Field(None, ge=16, le=1280)
     """Pixels on each side of the stored picture; none: five quarters of image_size, room for random crops."""
     augment: Augment = "medium"
+    eval_crop: float = Field(1.0, gt=0, le=1)
+    """Validation and test look at the centre of the stored picture, this share of each side."""
     normalize: Literal["imagenet", "half"] = "imagenet"
     """Per-channel mean and deviation: ImageNet's, or 0.5 and 0.5."""
 
@@ -59,6 +71,8 @@ class TrialConfig(BaseModel):
     """none, imagenet (torchvision's best, downloaded), a torchvision name (IMAGENET1K_V1), or a file."""
     unfreeze_depth: Depth = "all"
     """Train the head and the last this many blocks; the rest is frozen, BatchNorm statistics included."""
+    unfreeze_every: int = Field(0, ge=0)
+    """Train the head alone first, and one more block every this many epochs, up to unfreeze_depth; 0: all at once."""
     dropout: Fraction = 0.0
     """Before the last linear layer."""
 

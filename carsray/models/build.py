@@ -3,13 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import nn
 
 from carsray.config import TrialConfig
 from carsray.errors import ConfigError
-from carsray.models.backbones import backbone_parts, smallest_picture
+from carsray.models.backbones import backbone_parts, block_count, smallest_picture
 from carsray.models.cnn import cnn_parts, initialise_he
 from carsray.models.network import Network
 from carsray.models.weights import load_weights
@@ -32,13 +33,24 @@ def _build_backbone(config: TrialConfig, num_classes: int) -> Network:
         raise ConfigError(f"image_size = {config.image_size}: {config.backbone} needs at least {smallest} pixels")
     parts = backbone_parts(config.backbone)
     network = Network(parts, _head(config, parts.embedding_size, num_classes), config.unfreeze_depth)
+    network.unfreeze(depth_at(config, epoch=1))
     load_weights(parts.owner, config.backbone, config.weights)
     return network
+
+
+def depth_at(config: TrialConfig, epoch: int) -> int | Literal["all"]:
+    """How many blocks are trained in an epoch, counted from 1."""
+    if not config.unfreeze_every:
+        return config.unfreeze_depth
+    deepest = block_count(config.backbone) if config.unfreeze_depth == "all" else config.unfreeze_depth
+    return min((epoch - 1) // config.unfreeze_every, deepest)
 
 
 def _build_cnn(config: TrialConfig, num_classes: int) -> Network:
     if config.unfreeze_depth != "all":
         raise ConfigError(f"unfreeze_depth = {config.unfreeze_depth}: the cnn is trained whole; set it to 'all'")
+    if config.unfreeze_every:
+        raise ConfigError(f"unfreeze_every = {config.unfreeze_every}: the cnn is trained whole; set it to 0")
     if config.weights != "none":
         raise ConfigError(f"weights = {config.weights!r}: the cnn starts from random values; set it to 'none'")
     parts = cnn_parts(config)

@@ -10,7 +10,7 @@ import torch
 
 from carsray.config import TrialConfig, trial_config
 from carsray.errors import ResultsError
-from carsray.models.build import build_network
+from carsray.models.build import build_network, depth_at
 from carsray.models.network import Network
 from carsray.models.state import load_trainable_state, trainable_state
 
@@ -57,5 +57,6 @@ def load_checkpoint(path: Path) -> tuple[Network, CheckpointInfo]:
         int(metadata["epoch"]),
     )
     network = build_network(info.config, len(info.classes))
+    network.unfreeze(depth_at(info.config, info.epoch))
     load_trainable_state(network, tensors)
     return network.eval(), info

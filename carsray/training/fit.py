@@ -11,13 +11,13 @@ from torch import nn
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.batches import Batch, TrainingData, batch_count, eval_batches, train_batches
 from carsray.errors import TrialFailed
-from carsray.models.build import build_network
+from carsray.models.build import build_network, depth_at
 from carsray.models.network import Network
 from carsray.seed import derive
 from carsray.training.device import autocast, compute_dtype, resolve_device
 from carsray.training.evaluate import predict
 from carsray.training.metrics import classification_metrics
-from carsray.training.optimizer import build_optimizer
+from carsray.training.optimizer import build_optimizer, take_up
 from carsray.training.schedule import Schedule
 
 LOSS_CHECK_STEPS = 16
@@ -61,6 +61,7 @@ def fit(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterator[Pro
     seconds = {"start": time.perf_counter() - started}
     best = -math.inf
     for epoch in range(1, config.epochs + 1):
+        trainer.unfreeze(epoch)
         train = yield from trainer.epoch(epoch, data)
         validating = time.perf_counter()
         val = classification_metrics(*predict(network, eval_batches(data.val, config, device), trainer.dtype))
@@ -90,6 +91,12 @@ class _Trainer:
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
         self.progress_seconds = progress_seconds
         self.seconds: dict[str, float] = {}
+
+    def unfreeze(self, epoch: int) -> None:
+        """Train as many blocks as this epoch is to train."""
+        if self.config.unfreeze_every:
+            self.network.unfreeze(depth_at(self.config, epoch))
+            take_up(self.optimizer, self.network)
 
     def epoch(self, epoch: int, data: TrainingData) -> Generator[Progress, None, dict[str, float]]:
         """One pass over train; returns its mean loss and accuracy."""

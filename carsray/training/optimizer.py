@@ -8,14 +8,18 @@ from carsray.models.network import Network
 
 
 def build_optimizer(network: Network, config: TrialConfig) -> torch.optim.Optimizer:
-    """The optimiser over all trained parameters: one group for the body, one for the head."""
+    """The optimiser over all trained parameters: one group for the body, one for the head.
+
+    A body that is frozen whole has none, unless it is to be unfrozen block by block.
+    """
     head = _trained(network.head)
     in_head = {id(parameter) for parameter in head}
     body = [p for p in _trained(network) if id(p) not in in_head]
     groups = [
         {"params": params, "lr": lr} for params, lr in ((body, config.lr), (head, config.lr * config.head_lr_factor))
     ]
-    groups = [group for group in groups if group["params"]]
+    if not config.unfreeze_every:
+        groups = [group for group in groups if group["params"]]
     decay = config.weight_decay
     match config.optimizer:
         case "sgd":
@@ -30,6 +34,12 @@ def build_optimizer(network: Network, config: TrialConfig) -> torch.optim.Optimi
             return torch.optim.Adam(groups, lr=config.lr, weight_decay=decay)
         case "adamw":
             return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay)
+
+
+def take_up(optimizer: torch.optim.Optimizer, network: Network) -> None:
+    """Add parameters unfrozen since to the body's group; those already trained keep their state."""
+    known = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    optimizer.param_groups[0]["params"] += [p for p in _trained(network) if id(p) not in known]
 
 
 def _trained(module: nn.Module) -> list[nn.Parameter]:
