@@ -42,10 +42,10 @@ def importances(space: Space, points: Sequence[tuple[Mapping[str, Value], float]
         return {}
     study = optuna.create_study(direction="maximize")
     for values, score in points:
-        kinds = {name: distribution(space, name) for name in values}
-        study.add_trial(optuna.create_trial(params=dict(values), distributions=kinds, value=score))
-    found = optuna.importance.get_param_importances(study)
-    return {name: share for name, share in found.items() if name in varied}
+        params = {name: value for name, value in values.items() if name in varied}
+        kinds = {name: distribution(space, name) for name in params}
+        study.add_trial(optuna.create_trial(params=params, distributions=kinds, value=score))
+    return optuna.importance.get_param_importances(study)
 
 
 def distribution(space: Space, name: str) -> optuna.distributions.BaseDistribution:

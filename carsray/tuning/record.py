@@ -29,11 +29,11 @@ class Recorder(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial begins: its config and an empty history."""
-        number = trial.config["trial"]
-        folder = self.folder.trial(number)
-        folder.write_config(trial.config["params"], trial.config["config"])
+        row = self._new_row(trial)
+        folder = self.folder.trial(row.trial)
         folder.history.unlink(missing_ok=True)
-        self._update(TrialRow(number, "running", 0, {}, 0.0, trial.config["params"]))
+        folder.checkpoint.unlink(missing_ok=True)  # of an attempt that was cut off
+        self._update(row)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -59,8 +59,7 @@ class Recorder(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was lost with its Ray actor."""
-        number = trial.config["trial"]
-        row = self.rows.get(number) or TrialRow(number, "running", 0, {}, 0.0, trial.config["params"])
+        row = self.rows.get(trial.config["trial"]) or self._new_row(trial)
         cause = str(trial.get_error() or "its Ray actor died")
         self._update(replace(row, state="failed", reason=row.reason or cause))
 
@@ -72,6 +71,12 @@ class Recorder(Callback):
         """Write trials.csv, best first."""
         self._written = time.monotonic()
         write_table(self.folder, ranked(self.rows.values()), self.space.parameters)
+
+    def _new_row(self, trial: Trial) -> TrialRow:
+        """A first row, with the config on file: a trial counts as recorded from there on."""
+        number, params = trial.config["trial"], trial.config["params"]
+        self.folder.trial(number).write_config(params, trial.config["config"])
+        return TrialRow(number, "running", 0, {}, 0.0, params)
 
     def _update(self, row: TrialRow) -> None:
         self.rows[row.trial] = row

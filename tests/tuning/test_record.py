@@ -1,0 +1,157 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_sweeps import fake_trial, space_of
+
+from carsray.results import BEST, SweepFolder, TrialState, create_sweep, read_rows
+from carsray.tuning.record import KEEP_CHECKPOINTS, Recorder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    return create_sweep(tmp_path, "tiny")
+
+
+def result_of(epoch: int, accuracy: float, best: float, **more: Any) -> dict[str, Any]:
+    """A result as Ray hands it on: the trial's own entries among Ray's."""
+    ours = {"epoch": epoch, "val/accuracy": accuracy, BEST: best, "val/loss": 3.0 - accuracy, "seconds/compute": 0.5}
+    return ours | {"time_this_iter_s": 2.0, "pid": 4, "training_iteration": epoch, "done": False} | more
+
+
+def live(recorder: Recorder, trial: Any, accuracies: list[float]) -> None:
+    """A trial from its start to its end, with weights in every epoch that is the best so far."""
+    recorder.on_trial_start(0, [], trial)
+    best = -1.0
+    for epoch, accuracy in enumerate(accuracies, start=1):
+        weights = {"checkpoint": f"epoch {epoch}".encode()} if accuracy > best else {}
+        best = max(best, accuracy)
+        recorder.on_trial_result(0, [], trial, result_of(epoch, accuracy, best, **weights))
+    recorder.on_trial_complete(0, [], trial)
+
+
+def table_of(folder: SweepFolder) -> list[dict[str, str]]:
+    with folder.table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_trial_that_begins_has_its_config_and_says_running(folder: SweepFolder) -> None:
+    trial = fake_trial(3, lr=0.1)
+    Recorder(folder, space_of()).on_trial_start(0, [], trial)
+    assert json.loads(folder.trial(3).config.read_text()) == {"params": {"lr": 0.1}, "config": trial.config["config"]}
+    assert folder.trial(3).read_state().state == "running"
+    assert folder.trial(3).read_history() == []
+
+
+def test_history_has_a_line_an_epoch_with_the_trials_own_entries(folder: SweepFolder) -> None:
+    live(Recorder(folder, space_of()), fake_trial(0, lr=0.1), [0.5, 0.4])
+    ours = {"epoch", "val/accuracy", BEST, "val/loss", "seconds/compute"}
+    history = folder.trial(0).read_history()
+    assert [epoch["val/accuracy"] for epoch in history] == [0.5, 0.4]
+    assert all(epoch.keys() == ours for epoch in history)
+
+
+def test_the_row_has_the_metrics_of_the_best_epoch(folder: SweepFolder) -> None:
+    recorder = Recorder(folder, space_of())
+    live(recorder, fake_trial(0, lr=0.1), [0.3, 0.5, 0.4])
+    row = recorder.rows[0]
+    assert (row.state, row.epochs, row.seconds, row.score) == ("finished", 3, 6.0, 0.5)
+    assert (row.best["val/accuracy"], row.best["val/loss"]) == (0.5, 2.5)
+
+
+def test_a_trial_stopped_before_the_last_epoch_is_pruned(folder: SweepFolder) -> None:
+    live(Recorder(folder, space_of()), fake_trial(0, lr=0.1), [0.3])
+    state = folder.trial(0).read_state()
+    assert (state.state, state.epochs, state.seconds) == ("pruned", 1, 2.0)
+
+
+def test_weights_are_written_and_do_not_stay_with_the_result(folder: SweepFolder) -> None:
+    recorder, trial, result = Recorder(folder, space_of()), fake_trial(0), result_of(1, 0.3, 0.3, checkpoint=b"abc")
+    recorder.on_trial_start(0, [], trial)
+    recorder.on_trial_result(0, [], trial, result)
+    assert folder.trial(0).checkpoint.read_bytes() == b"abc"
+    assert "checkpoint" not in result
+
+
+def test_a_failed_trial_keeps_its_reason_and_what_it_had_reached(folder: SweepFolder) -> None:
+    recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
+    recorder.on_trial_start(0, [], trial)
+    recorder.on_trial_result(0, [], trial, result_of(1, 0.3, 0.3))
+    failed = {"epoch": 1, BEST: 0.3, "failed": "loss became nan", "done": True, "time_this_iter_s": 1.0}
+    recorder.on_trial_result(0, [], trial, failed)
+    recorder.on_trial_complete(0, [], trial)
+    assert folder.trial(0).read_state() == TrialState("failed", 1, 2.0, "loss became nan")
+    assert len(folder.trial(0).read_history()) == 1
+    assert recorder.rows[0].score == 0.3
+
+
+def test_a_trial_lost_with_its_actor_is_failed_even_before_it_began(folder: SweepFolder) -> None:
+    recorder = Recorder(folder, space_of())
+    recorder.on_trial_error(0, [], fake_trial(0, RuntimeError("node gone")))
+    recorder.on_trial_start(0, [], fake_trial(1))
+    recorder.on_trial_error(0, [], fake_trial(1))
+    assert folder.trial(0).read_state() == TrialState("failed", 0, 0.0, "node gone")
+    assert folder.trial(1).read_state().reason == "its Ray actor died"
+
+
+def test_a_trial_that_begins_again_has_only_its_new_history(folder: SweepFolder) -> None:
+    recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
+    recorder.on_trial_start(0, [], trial)
+    recorder.on_trial_result(0, [], trial, result_of(1, 0.3, 0.3, checkpoint=b"old"))
+    recorder.on_trial_start(0, [], trial)
+    assert not folder.trial(0).checkpoint.exists()
+    live(recorder, trial, [0.4, 0.5, 0.6])
+    assert [epoch["epoch"] for epoch in folder.trial(0).read_history()] == [1, 2, 3]
+    assert recorder.rows[0].seconds == 6.0
+
+
+def test_only_the_best_trials_keep_their_weights(folder: SweepFolder) -> None:
+    recorder = Recorder(folder, space_of())
+    scores = [0.5, 0.9, 0.1, 0.7, 0.3, 0.8]
+    for number, score in enumerate(scores):
+        live(recorder, fake_trial(number), [0.0, score, 0.0])
+    kept = {number for number in range(len(scores)) if folder.trial(number).checkpoint.exists()}
+    assert kept == {*sorted(range(len(scores)), key=lambda n: -scores[n])[:KEEP_CHECKPOINTS]}
+    assert folder.trial(1).checkpoint.read_bytes() == b"epoch 2"
+
+
+def test_a_running_trial_keeps_its_weights_among_better_ones(folder: SweepFolder) -> None:
+    recorder, poor = Recorder(folder, space_of()), fake_trial(99)
+    recorder.on_trial_start(0, [], poor)
+    recorder.on_trial_result(0, [], poor, result_of(1, 0.01, 0.01, checkpoint=b"poor"))
+    for number in range(KEEP_CHECKPOINTS + 1):
+        live(recorder, fake_trial(number), [0.5])
+    assert folder.trial(99).checkpoint.exists()
+    recorder.on_trial_complete(0, [], poor)
+    assert not folder.trial(99).checkpoint.exists()
+
+
+def test_the_table_has_every_trial_best_first_and_is_complete_at_the_end(folder: SweepFolder) -> None:
+    recorder = Recorder(folder, space_of())
+    for number, score in enumerate([0.2, 0.6, 0.4]):
+        live(recorder, fake_trial(number, optimizer="adam", lr=0.1), [score])
+    recorder.on_experiment_end([])
+    rows = table_of(folder)
+    assert [row["trial"] for row in rows] == ["1", "2", "0"]
+    columns = ["trial", "state", "epochs", BEST, "val/accuracy", "val/loss", "seconds/compute", "seconds"]
+    assert list(rows[0]) == [*columns, "optimizer", "lr", "momentum"]
+    assert rows[0]["momentum"] == ""
+
+
+def test_rows_read_back_are_the_rows_that_were_kept(folder: SweepFolder) -> None:
+    recorder = Recorder(folder, space_of())
+    live(recorder, fake_trial(0, lr=0.1), [0.2, 0.6, 0.4])
+    live(recorder, fake_trial(1, lr=0.2), [0.1])
+    recorder.on_trial_error(0, [], fake_trial(2, RuntimeError("gone"), lr=0.3))
+    assert read_rows(folder) == [recorder.rows[number] for number in range(3)]
+
+
+def test_rows_from_before_stay_in_the_table(folder: SweepFolder) -> None:
+    first = Recorder(folder, space_of())
+    live(first, fake_trial(0, lr=0.1), [0.2])
+    again = Recorder(folder, space_of(), read_rows(folder))
+    live(again, fake_trial(1, lr=0.1), [0.4])
+    again.write_table()
+    assert [row["trial"] for row in table_of(folder)] == ["1", "0"]
