@@ -29,6 +29,7 @@ class TrialState:
     reason: str = ""
     """Why a failed trial failed."""
     node: str = ""
+    """Where it ran: the host's name and the first digits of Ray's node id."""
 
 
 class TrialFolder:
@@ -152,6 +153,7 @@ class TrialRow:
     seconds: float
     params: dict[str, Any]
     reason: str = ""
+    node: str = ""
 
     @property
     def score(self) -> float:
@@ -171,7 +173,7 @@ def read_rows(folder: SweepFolder) -> list[TrialRow]:
     for trial in folder.all_trials():
         if trial.config.exists() and trial.state.exists():
             state = trial.read_state()
-            row = TrialRow(trial.number, state.state, 0, {}, 0.0, trial.read_params(), state.reason)
+            row = TrialRow(trial.number, state.state, 0, {}, 0.0, trial.read_params(), state.reason, state.node)
             for epoch in trial.read_history():
                 row = row.after(epoch, 0.0)
             rows.append(replace(row, epochs=state.epochs, seconds=state.seconds))

@@ -1,7 +1,9 @@
 """A trial inside Ray Tune: a thin shell over a training process that stays warm from trial to trial."""
 
+import socket
 from typing import Any
 
+import ray
 from ray import tune
 
 from carsray.config import RunConfig, TrialConfig
@@ -19,6 +21,8 @@ class TrialActor(tune.Trainable):
 
     def setup(self, config: dict[str, Any], split: DataSplit, run: RunConfig) -> None:
         """Begin the first trial."""
+        # Several nodes may run on one machine, so the host alone does not say which.
+        self._node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
         self._process = TrainingProcess(split, run)
         self._begin(config)
 
@@ -32,9 +36,10 @@ class TrialActor(tune.Trainable):
         for answer in self._process.next_epoch():
             match answer:
                 case Epoch():
-                    return self._result(answer)
+                    return {"node": self._node, **self._result(answer)}
                 case Failed(reason, bug):
-                    return {"epoch": self._epoch, BEST: self._best, "failed": reason, "bug": bug, "done": True}
+                    failed = {"failed": reason, "bug": bug, "done": True}
+                    return {"node": self._node, "epoch": self._epoch, BEST: self._best, **failed}
         raise AssertionError("a training process ended an epoch without an answer")
 
     def cleanup(self) -> None:

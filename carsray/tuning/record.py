@@ -41,14 +41,15 @@ class Recorder(Callback):
         """An epoch has ended: one line of history, and the weights where they came along."""
         number = trial.config["trial"]
         checkpoint = result.pop("checkpoint", None)  # popped, or Ray would keep it with the trial's last result
+        row = replace(self.rows[number], node=result["node"])
         if "failed" in result:
-            self._update(replace(self.rows[number], reason=result["failed"]))
+            self._update(replace(row, reason=result["failed"]))
             return
         metrics = {key: value for key, value in result.items() if key == "epoch" or "/" in key}
         self.folder.trial(number).append(metrics)
         if checkpoint:
             write_bytes(self.folder.trial(number).checkpoint, checkpoint)
-        self._update(self.rows[number].after(metrics, result["time_this_iter_s"]))
+        self._update(row.after(metrics, result["time_this_iter_s"]))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial has ended by itself or was stopped."""
@@ -80,7 +81,7 @@ class Recorder(Callback):
 
     def _update(self, row: TrialRow) -> None:
         self.rows[row.trial] = row
-        state = TrialState(row.state, row.epochs, row.seconds, row.reason)
+        state = TrialState(row.state, row.epochs, row.seconds, row.reason, row.node)
         self.folder.trial(row.trial).write_state(state)
         if time.monotonic() - self._written >= TABLE_SECONDS:
             self.write_table()

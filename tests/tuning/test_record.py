@@ -18,7 +18,8 @@ def folder(tmp_path: Path) -> SweepFolder:
 def result_of(epoch: int, accuracy: float, best: float, **more: Any) -> dict[str, Any]:
     """A result as Ray hands it on: the trial's own entries among Ray's."""
     ours = {"epoch": epoch, "val/accuracy": accuracy, BEST: best, "val/loss": 3.0 - accuracy, "seconds/compute": 0.5}
-    return ours | {"time_this_iter_s": 2.0, "pid": 4, "training_iteration": epoch, "done": False} | more
+    rays = {"time_this_iter_s": 2.0, "pid": 4, "training_iteration": epoch, "done": False}
+    return ours | rays | {"node": "host 1a2b"} | more
 
 
 def live(recorder: Recorder, trial: Any, accuracies: list[float]) -> None:
@@ -79,10 +80,10 @@ def test_a_failed_trial_keeps_its_reason_and_what_it_had_reached(folder: SweepFo
     recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
     recorder.on_trial_start(0, [], trial)
     recorder.on_trial_result(0, [], trial, result_of(1, 0.3, 0.3))
-    failed = {"epoch": 1, BEST: 0.3, "failed": "loss became nan", "done": True, "time_this_iter_s": 1.0}
+    failed = {"epoch": 1, BEST: 0.3, "failed": "loss became nan", "done": True, "node": "host 1a2b"}
     recorder.on_trial_result(0, [], trial, failed)
     recorder.on_trial_complete(0, [], trial)
-    assert folder.trial(0).read_state() == TrialState("failed", 1, 2.0, "loss became nan")
+    assert folder.trial(0).read_state() == TrialState("failed", 1, 2.0, "loss became nan", "host 1a2b")
     assert len(folder.trial(0).read_history()) == 1
     assert recorder.rows[0].score == 0.3
 
