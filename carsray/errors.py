@@ -1,7 +1,7 @@
 """What can go wrong through a person's doing. Each message reads: place, value given, what is allowed, what to do.
 
     CarsrayError            one line on stderr, exit code 2
-      SpaceError            a search-space file; carries all of its problems at once
+      SpaceError            a space or experiments file; carries all of its problems at once
       ConfigError           a setting
       DataError             pictures, labels, splits, packs
         SealedTestError     a sweep tried to open a picture of the test split
@@ -22,7 +22,7 @@ class CarsrayError(Exception):
 
 
 class SpaceError(CarsrayError):
-    """All problems of one search-space file, one line each."""
+    """All problems of one space or experiments file, one line each."""
 
     def __init__(self, place: str, problems: Sequence[str]) -> None:
         self.place = place

@@ -1,9 +1,10 @@
 """One setting taken alone: is there one of that name, is the value allowed, does it count in whole numbers."""
 
 import difflib
+from collections.abc import Collection
 from typing import Annotated, Any, get_args
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from carsray.config import TrialConfig
 
@@ -29,19 +30,19 @@ DERIVED = ("seed", "view_seed")
 """Set per trial from the sweep's seed, so no space may name them."""
 
 
-def unknown_setting(name: str) -> str | None:
-    """What is wrong with the name of a setting, or None."""
+def unknown_setting(name: str, others: Collection[str] = ()) -> str | None:
+    """What is wrong with the name of a setting, or None; ``others`` are allowed beside those of TrialConfig."""
     if name in DERIVED:
         return "is derived from --seed. Remove it"
-    if name in TrialConfig.model_fields:
+    if name in TrialConfig.model_fields or name in others:
         return None
-    near = next(iter(difflib.get_close_matches(name, [*TrialConfig.model_fields, *KNOWN_AS])), None)
+    near = next(iter(difflib.get_close_matches(name, [*TrialConfig.model_fields, *others, *KNOWN_AS])), None)
     return "is no setting" + (f". Did you mean {KNOWN_AS.get(near, near)!r}?" if near else "")
 
 
-def not_allowed(name: str, value: object) -> str | None:
+def not_allowed(name: str, value: object, model: type[BaseModel] = TrialConfig) -> str | None:
     """What is wrong with one value of a setting taken alone, or None."""
-    info = TrialConfig.model_fields[name]
+    info = model.model_fields[name]
     kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
     try:
         TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False)).validate_python(value, strict=True)

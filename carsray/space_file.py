@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from carsray.config import explain
-from carsray.errors import ConfigError, SpaceError
+from carsray.errors import ConfigError
 from carsray.settings import is_integer, not_allowed, unknown_setting
 from carsray.space import Objective, Parameter, Space, Value, Values
-from carsray.toml_lines import Lines
+from carsray.toml_lines import Problems, parse_toml, read_toml_text
 
 
 def load_space(path: Path, pinned: Mapping[str, Value] | None = None) -> Space:
@@ -21,29 +21,18 @@ def load_space(path: Path, pinned: Mapping[str, Value] | None = None) -> Space:
 
     Raises SpaceError with every problem of the file, each with its line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise SpaceError(str(path), [f"cannot be read: {reason}. Give the path of a .toml file"]) from None
-    return parse_space(text, str(path), pinned or {})
+    return parse_space(read_toml_text(path), str(path), pinned or {})
 
 
 def parse_space(text: str, place: str, pinned: Mapping[str, Value]) -> Space:
     """A Space from TOML text; ``place`` names it in messages."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpaceError(place, [f"not valid TOML: {error}"]) from None
-    return _Reader(table, Lines(text), place, dict(pinned)).read(text)
+    return _Reader(parse_toml(text, place), Problems(text, place), dict(pinned)).read(text)
 
 
 class _Reader:
-    """Collects the problems of one file while reading it, so that a person sees all of them at once."""
-
-    def __init__(self, table: dict[str, Any], lines: Lines, place: str, pinned: Values) -> None:
-        self.table, self.lines, self.place, self.pinned = table, lines, place, pinned
-        self.problems: list[tuple[int, str]] = []
+    def __init__(self, table: dict[str, Any], problems: Problems, pinned: Values) -> None:
+        self.table, self.problems, self.pinned = table, problems, pinned
+        self._say = problems.say
 
     def read(self, text: str) -> Space:
         for section in self.table.keys() - {"objective", "fixed", "search", "start"}:
@@ -54,16 +43,11 @@ class _Reader:
         objective, fixed = self._objective(sections[0]), self._fixed(sections[1])
         parameters = self._search(sections[2])
         start = [*self._default(parameters), *self._start(parameters)]
-        space = Space(Path(self.place).stem, text, objective, fixed, parameters, _distinct(start), self.pinned)
+        space = Space(Path(self.problems.place).stem, text, objective, fixed, parameters, _distinct(start), self.pinned)
         if not self.problems:
             self._check_points(space)
-        if self.problems:
-            raise SpaceError(self.place, [f"line {n}: {text}" if n else text for n, text in sorted(self.problems)])
+        self.problems.check()
         return space
-
-    def _say(self, section: str, key: str | None, problem: str, entry: int = 0) -> None:
-        line = self.lines.of(section, key, entry)
-        self.problems.append((line or 0, problem))
 
     def _section(self, name: str) -> dict[str, Any]:
         if not isinstance(self.table.setdefault(name, {}), dict):
@@ -231,7 +215,7 @@ class _Reader:
                 space.config(point)
             except ValidationError as error:
                 where = f"start point {number + 1}" if number < len(space.start) else f"the point {point}"
-                self.problems.append((0, f"{where} is no valid configuration: {'; '.join(explain(error))}"))
+                self.problems.say_of_all(f"{where} is no valid configuration: {'; '.join(explain(error))}")
                 return
 
 

@@ -1,6 +1,11 @@
 """On which line of a TOML text a key stands. tomllib does not tell, and people should not search."""
 
 import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from carsray.errors import SpaceError
 
 _HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_-]+|\"[^\"]+\")\s*(?:\.[^=]*)?=")
@@ -30,3 +35,45 @@ class Lines:
         """The line of a key, or of its section where the key cannot be found; a section may be written as a key."""
         places = ((section, key, entry), (section, None, entry), ("", section, 0))
         return next((self._lines[place] for place in places if place in self._lines), None)
+
+
+def read_toml_text(path: Path) -> str:
+    """The text of a file a person edits. Raises SpaceError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise SpaceError(str(path), [f"cannot be read: {reason}. Give the path of a .toml file"]) from None
+
+
+def parse_toml(text: str, place: str) -> dict[str, Any]:
+    """The table of a TOML text. Raises SpaceError where it is none."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpaceError(place, [f"not valid TOML: {error}"]) from None
+
+
+class Problems:
+    """What is wrong with one TOML file, collected while reading it, so that a person sees all of it at once."""
+
+    def __init__(self, text: str, place: str) -> None:
+        self.place = place
+        self._lines = Lines(text)
+        self._found: list[tuple[int, str]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def say(self, section: str, key: str | None, problem: str, entry: int = 0) -> None:
+        """Note a problem of a key, or of a whole section."""
+        self._found.append((self._lines.of(section, key, entry) or 0, problem))
+
+    def say_of_all(self, problem: str) -> None:
+        """Note a problem that has no line of its own."""
+        self._found.append((0, problem))
+
+    def check(self) -> None:
+        """Raise SpaceError with all that was noted, in the order of the lines."""
+        if self._found:
+            raise SpaceError(self.place, [f"line {n}: {text}" if n else text for n, text in sorted(self._found)])
