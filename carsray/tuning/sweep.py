@@ -4,18 +4,17 @@ import logging
 import os
 import platform
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import optuna
 from ray import tune
 
 from carsray.cluster.connect import connected
+from carsray.commit import git_commit
 from carsray.config import RunConfig, SweepSettings
 from carsray.data.records import DataSplit
 from carsray.data.seal import sealed
@@ -56,7 +55,7 @@ def begin_record(folder: SweepFolder, space: Space, split: DataSplit, settings: 
             "host": {"name": socket.gethostname(), "system": platform.platform(), "cpus": os.cpu_count()},
             "python": platform.python_version(),
             "versions": {name: _version(name) for name in PACKAGES},
-            "git_commit": _git_commit(),
+            "git_commit": git_commit(),
         },
     )
 
@@ -144,14 +143,4 @@ def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    """The commit of carsray's own checkout, where it runs from one."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
-    except (OSError, subprocess.SubprocessError):
         return None

@@ -1,0 +1,1 @@
+"""Published experiments: described in a file, run, and compared with the published numbers."""
