@@ -50,7 +50,8 @@ def connected(address: str | None) -> Iterator[list[Node]]:
 def alive_nodes() -> list[Node]:
     """The nodes that answer, head first."""
     nodes = []
-    for entry in ray.nodes():
+    # Ray lists them in no order of its own.
+    for entry in sorted(ray.nodes(), key=lambda entry: "node:__internal_head__" not in entry["Resources"]):
         if entry["Alive"]:
             held = entry["Resources"]
             nodes.append(Node(entry["NodeManagerHostname"], held.get("CPU", 0.0), held.get("GPU", 0.0)))
