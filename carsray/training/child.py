@@ -16,8 +16,8 @@ from carsray.data.batches import TrainingData, training_data
 from carsray.data.seal import seal
 from carsray.errors import CarsrayError, TrialFailed
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
-from carsray.training.fit import EpochResult, Progress, fit
-from carsray.training.messages import Begin, Epoch, Failed, NextEpoch, Open
+from carsray.training.fit import EpochResult, fit
+from carsray.training.messages import Begin, Epoch, Failed, NextEpoch, Open, Progress
 
 
 def main() -> None:

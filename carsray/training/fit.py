@@ -16,21 +16,15 @@ from carsray.models.network import Network
 from carsray.seed import derive
 from carsray.training.device import autocast, compute_dtype, resolve_device
 from carsray.training.evaluate import predict
+from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
 from carsray.training.schedule import Schedule
 
+__all__ = ["EpochResult", "Progress", "fit"]
+
 LOSS_CHECK_STEPS = 16
 """Steps between two looks at the loss; each look waits for the device."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A sign of life within an epoch: a place to show, to save, to stop."""
-
-    epoch: int
-    step: int
-    steps: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from multiprocessing.connection import Connection
 
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
-from carsray.training.fit import Progress
-from carsray.training.messages import Answer, Begin, Epoch, Failed, NextEpoch, Open, Request
+from carsray.training.messages import Answer, Begin, Epoch, Failed, NextEpoch, Open, Progress, Request
 
 CLOSE_SECONDS = 5.0
 
