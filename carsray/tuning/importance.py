@@ -24,9 +24,10 @@ class Importances:
 
 def measure_importances(folder: SweepFolder, space: Space, rows: Sequence[TrialRow]) -> Importances | None:
     """Importances at the latest rung that enough trials reached; None where no rung has enough."""
-    histories = {row.trial: folder.trial(row.trial).read_history() for row in rows}
+    histories = [folder.trial(row.trial).read_history() for row in rows]
     for epoch in sorted({*space.rungs, space.epochs}, reverse=True):
-        points = [(row.params, histories[row.trial][epoch - 1][BEST]) for row in rows if row.epochs >= epoch]
+        reached = [(row.params, history) for row, history in zip(rows, histories, strict=True) if len(history) >= epoch]
+        points = [(params, history[epoch - 1][BEST]) for params, history in reached]
         if len(points) >= max(LEAST_TRIALS, len(rows) // 2):
             return Importances(importances(space, points), epoch, len(points))
     return None

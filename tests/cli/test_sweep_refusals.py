@@ -1,0 +1,114 @@
+"""What a person can get wrong about a sweep: one line on stderr, exit code 2, before Ray starts."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carsray.cli import main
+
+SPACE = """
+[fixed]
+backbone = "cnn"
+image_size = 16
+depth = 2
+width = 4
+epochs = 1
+[search]
+lr = { low = 1e-3, high = 1e-1, log = true, default = 0.01 }
+"""
+
+
+def folders(root: Path, counts: dict[str, int]) -> Path:
+    rng = np.random.default_rng(0)
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.jpg")
+    return root
+
+
+Sweep = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sweep:
+    """Calls ``carsray sweep`` on pictures; gives the exit code and stderr."""
+    (tmp_path / "tiny.toml").write_text(SPACE)
+
+    def call(data: Path, *more: str) -> tuple[int, str]:
+        where = ["--data", data, "--cache", tmp_path / "cache", "--results", tmp_path / "results"]
+        arguments = ["carsray", "sweep", tmp_path / "tiny.toml", *where, "--trials", 1, *more]
+        monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return call
+
+
+def one_line(err: str) -> str:
+    (line,) = (line for line in err.splitlines() if line.startswith("error: "))
+    assert err.endswith(line + "\n")
+    return line
+
+
+def test_a_name_that_is_taken(sweep: Sweep, tmp_path: Path) -> None:
+    pictures = folders(tmp_path / "pictures", {"a": 5, "b": 5})
+    (tmp_path / "results" / "cars-1").mkdir(parents=True)
+    code, err = sweep(pictures, "--name", "cars-1")
+    assert code == 2
+    assert "exists already" in one_line(err)
+    assert "carsray resume cars-1" in err
+
+
+def test_a_folder_with_one_class(sweep: Sweep, tmp_path: Path) -> None:
+    code, err = sweep(folders(tmp_path / "pictures", {"a": 5}))
+    assert code == 2
+    assert "at least two are needed" in one_line(err)
+
+
+def test_an_empty_folder(sweep: Sweep, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    code, err = sweep(tmp_path / "pictures")
+    assert code == 2
+    assert err.startswith("error: ")
+    assert "the folder is empty" in err
+    assert "Traceback" not in err
+
+
+def test_a_class_with_too_few_pictures(sweep: Sweep, tmp_path: Path) -> None:
+    code, err = sweep(folders(tmp_path / "pictures", {"a": 5, "b": 2}))
+    assert code == 2
+    assert "class 'b': 2 distinct pictures" in one_line(err)
+
+
+def test_a_damaged_picture_is_left_out_with_a_warning(sweep: Sweep, tmp_path: Path) -> None:
+    pictures = folders(tmp_path / "pictures", {"a": 6, "b": 6})
+    damaged = pictures / "a" / "3.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    # The taken name stops the sweep once the pictures have been looked at.
+    (tmp_path / "results" / "taken").mkdir(parents=True)
+    code, err = sweep(pictures, "--name", "taken")
+    assert code == 2
+    assert "warning: 1 of 12 pictures cannot be read and are left out:" in err
+    assert "3.jpg" in err
+    assert "exists already" in one_line(err)
+
+
+def test_nothing_is_left_behind_by_a_sweep_that_was_refused(sweep: Sweep, tmp_path: Path) -> None:
+    sweep(folders(tmp_path / "pictures", {"a": 5}))
+    assert not (tmp_path / "results").exists()
+
+
+def test_resuming_what_is_no_sweep(tmp_path: Path) -> None:
+    code = "from carsray.cli import main; main()"
+    command = [sys.executable, "-c", code, "resume", "nothing", "--results", str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr == f"error: {tmp_path}/nothing: is no sweep. There are no sweeps\n"
