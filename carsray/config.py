@@ -158,7 +158,9 @@ class RunConfig(BaseModel):
     threads: int = Field(1, ge=1)
     """Processor threads of one trial."""
     cache: Path
-    """Node-local folder for packs."""
+    """Node-local folder for packs and cached activations."""
+    prefix_cache_bytes: int = Field(20 * 2**30, ge=0)
+    """How much disk cached activations of frozen prefixes may take; 0: none are cached."""
     progress_seconds: float = Field(2.0, ge=0)
     """Least time between two signs of progress within an epoch."""
 

@@ -1,6 +1,6 @@
 """Batches for training and evaluation, cut straight from a pack and made ready on the device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,17 +53,34 @@ def batch_count(pack: Pack, config: TrialConfig) -> int:
     return max(len(pack.labels) // config.batch_size, min(len(pack.labels), 1))
 
 
-def train_batches(pack: Pack, config: TrialConfig, epoch: int, device: torch.device) -> Iterator[Batch]:
-    """One epoch, counted from 1: the pictures in an order of their own, augmented as view ``epoch``.
+def train_rows(pack: Pack, config: TrialConfig, epoch: int) -> Iterator[np.ndarray]:
+    """Positions in the pack, batch by batch, of one epoch counted from 1: int64 (B,), ascending.
 
     What does not fill a batch is left for another epoch, since BatchNorm cannot train on a batch of one.
     """
-    augmentation = AUGMENTATIONS[config.augment]
-    params = view_params(augmentation, len(pack.labels), config.view_seed, view=epoch)
     order = np.random.default_rng(derive(config.seed, "order", epoch)).permutation(len(pack.labels))
     for number in range(batch_count(pack, config)):
         # Within a batch the order means nothing; ascending, the file is read forwards.
-        rows = np.sort(order[number * config.batch_size : (number + 1) * config.batch_size])
+        yield np.sort(order[number * config.batch_size : (number + 1) * config.batch_size])
+
+
+def all_batches(pack: Pack, config: TrialConfig, epoch: int, device: torch.device, size: int = 64) -> Iterator[Batch]:
+    """Every picture once, in the order of the pack, augmented as in training epoch ``epoch``."""
+    rows = np.arange(len(pack.labels))
+    return _augmented(pack, config, epoch, device, (rows[at : at + size] for at in range(0, len(rows), size)))
+
+
+def train_batches(pack: Pack, config: TrialConfig, epoch: int, device: torch.device) -> Iterator[Batch]:
+    """One epoch, counted from 1: the pictures in an order of their own, augmented as view ``epoch``."""
+    return _augmented(pack, config, epoch, device, train_rows(pack, config, epoch))
+
+
+def _augmented(
+    pack: Pack, config: TrialConfig, epoch: int, device: torch.device, batches: Iterable[np.ndarray]
+) -> Iterator[Batch]:
+    augmentation = AUGMENTATIONS[config.augment]
+    params = view_params(augmentation, len(pack.labels), config.view_seed, view=epoch)
+    for rows in batches:
         images = _pictures(pack, rows, device)
         plain = config.augment == "none"
         x = resize(images, config.image_size) if plain else augment(images, params[rows], config.image_size)

@@ -36,6 +36,8 @@ class Pack:
     """uint8 (N, S, S, 3), read-only, memory-mapped."""
     labels: np.ndarray
     """int64 (N,)."""
+    key: str
+    """Names the pictures, in this order and size."""
 
 
 def pack_key(rows: Sequence[Row], config: TrialConfig) -> str:
@@ -60,7 +62,7 @@ def ensure_pack(rows: Sequence[Row], config: TrialConfig, cache: Path, report: R
             images = _open(path, shape)  # another process may have built it meanwhile
             if images is None:
                 images = _build(path, rows, config, report)
-    return Pack(images, np.array([row.label for row in rows], dtype=np.int64))
+    return Pack(images, np.array([row.label for row in rows], dtype=np.int64), path.stem)
 
 
 def _margin(config: TrialConfig) -> float | None:

@@ -6,16 +6,20 @@ import torch
 
 from carsray.data.batches import Batch
 from carsray.models.network import Network
-from carsray.training.device import autocast
+from carsray.training.boundary import at_boundary, logits_from
 
 
-@torch.inference_mode()
 def predict(network: Network, batches: Iterable[Batch], dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (N, C) float32 and labels (N,) int64, both on the CPU, in the order of the batches."""
+    """Logits (N, C) float32 and labels (N,) int64, both on the CPU, in the order of the batches of pictures."""
+    return predict_from(network, at_boundary(network, batches, dtype), dtype)
+
+
+@torch.no_grad()
+def predict_from(network: Network, batches: Iterable[Batch], dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same, of batches that hold activations at the boundary."""
     network.eval()
     logits, labels = [], []
     for batch in batches:
-        with autocast(batch.images.device, dtype):
-            logits.append(network(batch.images).float().cpu())
+        logits.append(logits_from(network, batch.images, dtype).cpu())
         labels.append(batch.labels.cpu())
     return torch.cat(logits), torch.cat(labels)

@@ -5,26 +5,33 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
 from carsray.config import RunConfig, TrialConfig
-from carsray.data.batches import Batch, TrainingData, batch_count, eval_batches, train_batches
+from carsray.data.batches import Batch, TrainingData, batch_count, eval_batches, train_batches, train_rows
+from carsray.data.pack import Pack
 from carsray.errors import TrialFailed
 from carsray.models.build import build_network, depth_at
 from carsray.models.network import Network
 from carsray.seed import derive
-from carsray.training.device import autocast, compute_dtype, resolve_device
-from carsray.training.evaluate import predict
+from carsray.training.boundary import at_boundary, logits_from
+from carsray.training.device import compute_dtype, resolve_device
+from carsray.training.evaluate import predict, predict_from
 from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
+from carsray.training.prefix_cache import PrefixCache, Steps, View
 from carsray.training.schedule import Schedule
 
 __all__ = ["EpochResult", "Progress", "fit"]
 
 LOSS_CHECK_STEPS = 16
 """Steps between two looks at the loss; each look waits for the device."""
+
+EVAL_ROWS = 512
+"""Pictures in a batch of cached activations, when validating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class EpochResult:
     metrics: dict[str, float]
     """Keys are split/name; val/accuracy_best is the best epoch so far."""
     seconds: dict[str, float]
-    """Where the time went: start (first epoch only), data, compute, validation."""
+    """Where the time went: start (first epoch only), prefix (building views), data, compute, validation."""
     improved: bool
     """Whether this epoch is the best so far."""
     network: Network
@@ -51,14 +58,13 @@ def fit(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterator[Pro
     if device.type == "cpu":
         torch.set_num_threads(run.threads)
     network = build_network(config, len(data.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = _Trainer(config, network, compute_dtype(device, config), run.progress_seconds)
+    trainer = _Trainer(config, network, compute_dtype(device, config), run)
     seconds = {"start": time.perf_counter() - started}
     best = -math.inf
     for epoch in range(1, config.epochs + 1):
         trainer.unfreeze(epoch)
-        train = yield from trainer.epoch(epoch, data)
-        validating = time.perf_counter()
-        val = classification_metrics(*predict(network, eval_batches(data.val, config, device), trainer.dtype))
+        train = yield from trainer.train(epoch, data.train)
+        val = yield from trainer.validate(epoch, data.val)
         _finite(val["loss"], "validation loss", epoch, trainer.schedule.lr)
         trainer.schedule.after_epoch(val["loss"])
         improved, best = val["accuracy"] > best, max(best, val["accuracy"])
@@ -67,7 +73,7 @@ def fit(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterator[Pro
             {f"train/{k}": v for k, v in train.items()}
             | {f"val/{k}": v for k, v in val.items()}
             | {"val/accuracy_best": best, "train/lr": trainer.schedule.lr},
-            seconds | trainer.seconds | {"validation": time.perf_counter() - validating},
+            seconds | trainer.seconds,
             improved,
             network,
         )
@@ -77,13 +83,14 @@ def fit(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterator[Pro
 class _Trainer:
     """What lives from step to step: network, optimiser, schedule."""
 
-    def __init__(self, config: TrialConfig, network: Network, dtype: torch.dtype, progress_seconds: float) -> None:
+    def __init__(self, config: TrialConfig, network: Network, dtype: torch.dtype, run: RunConfig) -> None:
         self.config, self.network, self.dtype = config, network, dtype
         self.device = next(network.parameters()).device
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
-        self.progress_seconds = progress_seconds
+        self.views = PrefixCache(run.cache / "activations", run.prefix_cache_bytes, network, config, dtype)
+        self.progress_seconds = run.progress_seconds
         self.seconds: dict[str, float] = {}
 
     def unfreeze(self, epoch: int) -> None:
@@ -92,13 +99,20 @@ class _Trainer:
             self.network.unfreeze(depth_at(self.config, epoch))
             take_up(self.optimizer, self.network)
 
-    def epoch(self, epoch: int, data: TrainingData) -> Generator[Progress, None, dict[str, float]]:
+    def train(self, epoch: int, pack: Pack) -> Generator[Progress, None, dict[str, float]]:
         """One pass over train; returns its mean loss and accuracy."""
+        view = yield from self.prepare(epoch, self.views.train_view(pack, epoch))
+        if view:
+            batches = view.batches(pack, train_rows(pack, self.config, epoch))
+        else:
+            batches = at_boundary(self.network, train_batches(pack, self.config, epoch, self.device), self.dtype)
+        return (yield from self.steps(epoch, batches, batch_count(pack, self.config)))
+
+    def steps(self, epoch: int, batches: Iterator[Batch], steps: int) -> Generator[Progress, None, dict[str, float]]:
+        """An optimiser step for each batch of activations at the boundary."""
         # Dropout draws from here: a trial gives the same numbers whatever the process did before.
         torch.manual_seed(derive(self.config.seed, "dropout", epoch))
         self.network.train()
-        batches = train_batches(data.train, self.config, epoch, self.device)
-        steps = batch_count(data.train, self.config)
         totals = torch.zeros(3, device=self.device, dtype=torch.float64)  # loss sum, right answers, pictures
         shown = began = time.perf_counter()
         waited = 0.0
@@ -113,15 +127,42 @@ class _Trainer:
             if time.perf_counter() - shown >= self.progress_seconds:
                 shown = time.perf_counter()
                 yield Progress(epoch, step + 1, steps)
-        self.seconds = {"data": waited, "compute": time.perf_counter() - began - waited}
+        self.seconds |= {"data": waited, "compute": time.perf_counter() - began - waited}
         loss, right, pictures = totals.tolist()
         return {"loss": loss / pictures, "accuracy": right / pictures}
 
+    def validate(self, epoch: int, pack: Pack) -> Generator[Progress, None, dict[str, float]]:
+        """The metrics of val."""
+        building = self.seconds.get("prefix", 0.0)
+        view = yield from self.prepare(epoch, self.views.eval_view(pack))
+        self.seconds["prefix"] += building
+        began = time.perf_counter()
+        if view:
+            rows = np.array_split(np.arange(len(pack.labels)), max(1, len(pack.labels) // EVAL_ROWS))
+            answers = predict_from(self.network, view.batches(pack, rows), self.dtype)
+        else:
+            answers = predict(self.network, eval_batches(pack, self.config, self.device), self.dtype)
+        self.seconds["validation"] = time.perf_counter() - began
+        return classification_metrics(*answers)
+
+    def prepare(self, epoch: int, building: Steps) -> Generator[Progress, None, View | None]:
+        """See a view built, or found; the seconds it took are booked as prefix."""
+        began = shown = time.perf_counter()
+        while True:
+            try:
+                done, total = next(building)
+            except StopIteration as end:
+                self.seconds["prefix"] = time.perf_counter() - began
+                view: View | None = end.value
+                return view
+            if time.perf_counter() - shown >= self.progress_seconds:
+                shown = time.perf_counter()
+                yield Progress(epoch, done, total)
+
     def step(self, batch: Batch) -> torch.Tensor:
         """One optimiser step; returns (loss sum, right answers, pictures), float64."""
-        with autocast(self.device, self.dtype):
-            logits = self.network(batch.images)
-        loss = self.loss(logits.float(), batch.labels)
+        logits = logits_from(self.network, batch.images, self.dtype)
+        loss = self.loss(logits, batch.labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.config.grad_clip:

@@ -21,7 +21,7 @@ def pack_of(count: int, side: int = 20) -> Pack:
     """Noise; a picture's label is its position."""
     images = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     images.setflags(write=False)
-    return Pack(images, np.arange(count))
+    return Pack(images, np.arange(count), "key")
 
 
 def config_of(batch_size: int = 4, augment: Augment = "medium", seed: int = 0, view_seed: int = 0) -> TrialConfig:

@@ -45,6 +45,7 @@ def test_metrics_are_what_their_definitions_say(classes: int, pictures: int, see
             "f1_macro": naive_f1(logits, labels),
         },
         rel=1e-4,
+        abs=1e-5,
     )
 
 

@@ -85,8 +85,8 @@ def test_an_epoch_reports_every_metric_and_where_the_time_went(tmp_path: Path) -
     val = {f"val/{name}" for name in ("loss", "accuracy", "top5", "f1_macro", "accuracy_best")}
     assert first.metrics.keys() == val | {"train/loss", "train/accuracy", "train/lr"}
     assert (first.metrics["train/lr"], second.metrics["train/lr"]) == pytest.approx((0.01, 0.001))
-    assert first.seconds.keys() == {"start", "data", "compute", "validation"}
-    assert second.seconds.keys() == {"data", "compute", "validation"}
+    assert first.seconds.keys() == {"start", "prefix", "data", "compute", "validation"}
+    assert second.seconds.keys() == {"prefix", "data", "compute", "validation"}
     assert all(seconds >= 0 for seconds in first.seconds.values())
 
 

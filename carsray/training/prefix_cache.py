@@ -1,0 +1,192 @@
+"""Activations at the boundary, computed once for all trials of a machine that share a frozen prefix.
+
+View e serves epoch e of every trial with the same view_seed: exactly on-line augmentation, not an approximation. A view
+is one memory-mapped file, built by the trial that first needs it; others that ask meanwhile wait for it.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from carsray.config import TrialConfig
+from carsray.data.augment import AUGMENTATIONS
+from carsray.data.batches import Batch, all_batches, eval_batches
+from carsray.data.pack import Pack
+from carsray.models.network import Network
+from carsray.training.boundary import STORED, activations
+
+FORMAT = 1
+READ_BYTES_PER_SECOND = 1e9
+"""A cached view is worth having only where reading it is faster than computing it."""
+LOOK_SECONDS = 0.5
+"""Between two tries at a lock that another process holds."""
+
+Steps = Generator[tuple[int, int], None, "View | None"]
+"""Yields (done, total) pictures while a view is built; returns it, or None where it is not worth having."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Activations of every picture of a pack, in its order."""
+
+    stored: np.ndarray
+    """uint16, the bits of bfloat16: (N, H, W, C) or (N, D)."""
+    device: torch.device
+
+    def rows(self, rows: np.ndarray) -> Tensor:
+        """Activations (B, C, H, W), channels last in memory, or (B, D), on the device."""
+        values = torch.from_numpy(self.stored[rows]).view(STORED).to(self.device)
+        return values.permute(0, 3, 1, 2) if values.ndim == 4 else values
+
+    def batches(self, pack: Pack, rows: Iterable[np.ndarray]) -> Iterator[Batch]:
+        """Batches with activations for pictures."""
+        for chosen in rows:
+            yield Batch(self.rows(chosen), torch.from_numpy(pack.labels[chosen]).to(self.device), chosen)
+
+
+class PrefixCache:
+    """The views of one network's prefix. The folder is shared by all trials of a machine and bounded in bytes."""
+
+    def __init__(self, folder: Path, limit: int, network: Network, config: TrialConfig, dtype: torch.dtype) -> None:
+        self._folder, self._limit = folder, limit
+        self._network, self._config, self._dtype = network, config, dtype
+        self._device = next(network.parameters()).device
+
+    def train_view(self, pack: Pack, epoch: int) -> Steps:
+        """Every picture as augmented in this epoch."""
+        config = self._config
+        plain = config.augment == "none"  # then every epoch sees the same
+        key = self._key(pack, AUGMENTATIONS[config.augment], None if plain else (config.view_seed, epoch))
+        return self._view(key, pack, all_batches(pack, config, epoch, self._device))
+
+    def eval_view(self, pack: Pack) -> Steps:
+        """Every picture as evaluation sees it."""
+        return self._view(
+            self._key(pack, "eval", self._config.eval_crop), pack, eval_batches(pack, self._config, self._device)
+        )
+
+    def _view(self, key: str, pack: Pack, batches: Iterator[Batch]) -> Steps:
+        if not len(self._network.prefix) or not self._limit:
+            return None
+        path = self._folder / f"{key}.npy"
+        view = self._open(path)
+        if view is None:
+            view = yield from self._build_once(path, pack, batches)
+        return view
+
+    def _open(self, path: Path) -> View | None:
+        try:
+            stored: np.ndarray = np.load(path, mmap_mode="r")
+        except (OSError, ValueError, EOFError):
+            return None
+        with suppress(OSError):
+            path.touch()  # eviction goes by last use
+        return View(stored, self._device)
+
+    def _build_once(self, path: Path, pack: Pack, batches: Iterator[Batch]) -> Steps:
+        total = len(pack.labels)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_suffix(".lock"))
+        while True:
+            try:
+                lock.acquire(timeout=LOOK_SECONDS)
+                break
+            except Timeout:
+                yield 0, total
+        try:
+            view = self._open(path)  # another process may have built it meanwhile
+            if view is None and not self._rejected(path).exists():
+                view = yield from self._build(path, total, batches)
+            return view
+        finally:
+            lock.release()
+
+    def _build(self, path: Path, total: int, batches: Iterator[Batch]) -> Steps:
+        partial, began, done = path.with_suffix(".partial"), time.perf_counter(), 0
+        try:
+            with partial.open("wb") as file:
+                for batch in batches:
+                    bits = _bits(activations(self._network, batch.images, self._dtype))
+                    if not done:
+                        if not self._worth(path, bits, total, time.perf_counter() - began):
+                            return None
+                        header = {"descr": "<u2", "fortran_order": False, "shape": (total, *bits.shape[1:])}
+                        np.lib.format.write_array_header_1_0(file, header)
+                    file.write(bits.tobytes())
+                    done += len(bits)
+                    yield done, total
+            partial.replace(path)
+        except OSError:
+            return None  # a full disk costs time, not the trial
+        finally:
+            partial.unlink(missing_ok=True)
+        self._saved(path).write_text(json.dumps({"seconds": time.perf_counter() - began}))
+        return self._open(path)
+
+    def _worth(self, path: Path, first: np.ndarray, total: int, seconds: float) -> bool:
+        """Whether a view pays, judged by its first batch; makes room for it if so."""
+        size = first.nbytes // len(first) * total
+        if first.nbytes / READ_BYTES_PER_SECOND > seconds or size > self._limit:
+            self._rejected(path).touch()
+            return False
+        self._make_room(size)
+        return True
+
+    def _make_room(self, size: int) -> None:
+        """Evict what saves the least time a byte, the longest unused first among equals, until the new view fits.
+
+        A view that a trial still reads stays readable: its file lives on until the last map of it is gone.
+        """
+        held = [(path, path.stat()) for path in self._folder.glob("*.npy")]
+        excess = sum(status.st_size for _, status in held) + size - self._limit
+        for path, status in sorted(held, key=lambda item: (self._value(item[0], item[1].st_size), item[1].st_mtime)):
+            if excess <= 0:
+                return
+            path.unlink(missing_ok=True)
+            self._saved(path).unlink(missing_ok=True)
+            excess -= status.st_size
+
+    def _value(self, path: Path, size: int) -> float:
+        """Seconds saved a byte, in coarse steps."""
+        try:
+            seconds = float(json.loads(self._saved(path).read_text())["seconds"])
+        except (OSError, ValueError, KeyError):
+            return 0.0
+        return float(np.round(np.log2(max(seconds, 1e-9) / max(size, 1))))
+
+    def _saved(self, path: Path) -> Path:
+        return path.with_suffix(".json")
+
+    def _rejected(self, path: Path) -> Path:
+        return path.with_suffix(".rejected")
+
+    def _key(self, pack: Pack, *view: object) -> str:
+        config = self._config
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (FORMAT, pack.key, config.image_size, config.normalize, self._dtype, self._device.type, view):
+            digest.update(f"{part}\n".encode())
+        digest.update(self._prefix_digest())
+        return digest.hexdigest()
+
+    def _prefix_digest(self) -> bytes:
+        """Names the prefix by its layers and weights."""
+        digest = hashlib.blake2b(str(self._network.prefix).encode(), digest_size=16)
+        for tensor in self._network.prefix.state_dict().values():
+            digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+        return digest.digest()
+
+
+def _bits(values: Tensor) -> np.ndarray:
+    """The bits of two-byte values, channels last."""
+    values = values.permute(0, 2, 3, 1) if values.ndim == 4 else values
+    bits: np.ndarray = values.contiguous().view(torch.int16).cpu().numpy().view(np.uint16)
+    return bits
