@@ -1,0 +1,325 @@
+"""Real sweeps on a real Ray: a head with two processors, and three nodes with two logical GPUs each."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+import ray
+from click.testing import CliRunner
+from filelock import FileLock
+from optuna.trial import TrialState
+from ray.cluster_utils import Cluster
+from tiny_sweeps import TEXT, draw_folders, space_of
+
+from carsray.cli import cli
+from carsray.cli.options import split_data
+from carsray.cluster.connect import alive_nodes
+from carsray.config import SweepSettings
+from carsray.data.pack import pack_key
+from carsray.data.records import DataSplit
+from carsray.errors import ClusterError, SealedTestError
+from carsray.results import BEST, SweepFolder, TrialRow, create_sweep, read_rows
+from carsray.space import Space
+from carsray.training.checkpoint import load_checkpoint
+from carsray.tuning.record import Recorder
+from carsray.tuning.search import open_storage
+from carsray.tuning.sweep import begin_record, run_sweep
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+DIVERGES = TEXT.replace("high = 0.1,", "high = 10.0,").replace(
+    "epochs = 3", "epochs = 3\nbatchnorm = false\nweight_decay = 1.0\nview_seed = 0"
+)
+WAIT_SECONDS = 240.0
+"""Far more than anything here takes; a test that waits longer has failed."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 0, "include_dashboard": False})
+    for _ in range(3):
+        made.add_node(num_cpus=2, num_gpus=2)
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR", namespace="carsray")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("sweeps")
+    draw_folders(root / "pictures")
+    return root
+
+
+@pytest.fixture(scope="module")
+def split(home: Path) -> DataSplit:
+    return split_data(home / "pictures", space_of().config(space_of().start[0]), home / "cache")
+
+
+def settings_of(home: Path, **asked: Any) -> SweepSettings:
+    return SweepSettings(**{"data": home / "pictures", "cache": home / "cache", "seed": 5, "gpus_per_trial": 0} | asked)
+
+
+Run = Callable[..., tuple[SweepFolder, list[TrialRow]]]
+
+
+@pytest.fixture(scope="module")
+def run(cluster: Cluster, home: Path, split: DataSplit) -> Run:
+    """Begins a record and runs its sweep in this process."""
+
+    def sweep(name: str, space: Space, pictures: DataSplit = split, **asked: Any) -> tuple[SweepFolder, list[TrialRow]]:
+        folder = create_sweep(home / "results", name)
+        settings = settings_of(home, **asked)
+        begin_record(folder, space, pictures, settings)
+        return folder, run_sweep(folder, space, pictures, settings)
+
+    return sweep
+
+
+def diverging() -> Space:
+    """The third start point, with a rate of 10, cannot but fail."""
+    point = '\n[[start]]\noptimizer = "sgd"\nlr = 10.0\nmomentum = 0.9\n'
+    return space_of(DIVERGES.replace("\nview_seed = 0", "") + point)
+
+
+@pytest.fixture(scope="module")
+def first(run: Run) -> tuple[SweepFolder, list[TrialRow]]:
+    """Five trials, one after the other; trial 2 fails."""
+    return run("first", diverging(), trials=5, concurrent=1)
+
+
+def without_times(folder: SweepFolder) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]]]:
+    """trials.csv and all histories, less what depends on the clock."""
+    table = pd.read_csv(folder.table, dtype=str, keep_default_na=False).to_dict("records")
+    histories = [trial.read_history() for trial in folder.all_trials()]
+
+    def timeless(entry: dict[Any, Any]) -> dict[str, Any]:
+        return {key: value for key, value in entry.items() if not key.startswith("seconds")}
+
+    return [timeless(row) for row in table], [[timeless(epoch) for epoch in history] for history in histories]
+
+
+def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=folder.name, storage=open_storage(folder.study)).trials
+
+
+def test_the_record_is_complete(first: tuple[SweepFolder, list[TrialRow]], split: DataSplit) -> None:
+    folder, rows = first
+    names = {path.name for path in folder.root.iterdir()}
+    assert names == {"space.toml", "sweep.json", "split.csv", "study.db", "trials.csv", "trials"}
+    record = json.loads(folder.settings.read_text())
+    assert record["data"]["fingerprint"] == split.fingerprint
+    assert record["settings"]["trials"] == 5
+    table = pd.read_csv(folder.table)
+    assert list(table)[:4] == ["trial", "state", "epochs", BEST]
+    assert list(table)[-4:] == ["seconds", "optimizer", "lr", "momentum"]
+    assert {"val/accuracy", "val/loss", "val/f1_macro", "train/loss"} <= {*table}
+    assert sorted(table["trial"]) == [0, 1, 2, 3, 4]
+    assert [row.trial for row in rows] == [0, 1, 2, 3, 4]
+    for row in rows:
+        history = folder.trial(row.trial).read_history()
+        assert [epoch["epoch"] for epoch in history] == list(range(1, row.epochs + 1))
+        assert row.score == max((epoch["val/accuracy"] for epoch in history), default=row.score)
+    assert read_rows(folder) == rows
+
+
+def test_the_best_checkpoint_loads_and_belongs_to_its_trial(first: tuple[SweepFolder, list[TrialRow]]) -> None:
+    folder, rows = first
+    best = max(rows, key=lambda row: (row.score, -row.trial))
+    _, info = load_checkpoint(folder.trial(best.trial).checkpoint)
+    config = json.loads(folder.trial(best.trial).config.read_text())["config"]
+    assert info.config.model_dump(mode="json") == config
+    assert folder.trial(best.trial).read_history()[info.epoch - 1]["val/accuracy"] == best.score
+
+
+def test_a_trial_that_fails_is_recorded_and_the_sweep_goes_on(first: tuple[SweepFolder, list[TrialRow]]) -> None:
+    _, rows = first
+    assert [row.state == "failed" for row in rows] == [False, False, True, False, False]
+    assert "loss became" in rows[2].reason
+    assert all(row.epochs >= 1 for row in rows if row.state != "failed")
+
+
+def test_the_study_tells_what_the_record_tells(first: tuple[SweepFolder, list[TrialRow]]) -> None:
+    folder, rows = first
+    states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+    trials = study_of(folder)
+    assert [trial.user_attrs["trial"] for trial in trials] == [row.trial for row in rows]
+    assert [trial.state for trial in trials] == [states[row.state] for row in rows]
+    for trial, row in zip(trials, rows, strict=True):
+        assert trial.params == row.params
+        if row.state != "failed":
+            assert trial.value == row.score
+            history = folder.trial(row.trial).read_history()
+            assert trial.intermediate_values == {epoch["epoch"]: epoch[BEST] for epoch in history}
+
+
+def test_the_same_seed_gives_the_same_sweep(first: tuple[SweepFolder, list[TrialRow]], run: Run) -> None:
+    again, _ = run("again", diverging(), trials=5, concurrent=1)
+    assert without_times(again) == without_times(first[0])
+
+
+class Watching(Recorder):
+    """Counts the trials that run at once, and lets a test act when one starts.
+
+    All of it in the class: Ray pickles its callbacks, and a lock within an instance would not let it.
+    """
+
+    most = 0
+
+    @staticmethod
+    def act() -> None:
+        """What a test wants done."""
+
+    def on_trial_start(self, *arguments: Any, **info: Any) -> None:
+        super().on_trial_start(*arguments, **info)
+        Watching.most = max(Watching.most, sum(row.state == "running" for row in self.rows.values()))
+        Watching.act()
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Has something done whenever a trial starts."""
+
+    def use(act: Callable[[], None]) -> None:
+        monkeypatch.setattr(Watching, "act", staticmethod(act))
+        monkeypatch.setattr(Watching, "most", 0)
+        monkeypatch.setattr("carsray.tuning.sweep.Recorder", Watching)
+
+    return use
+
+
+def test_half_a_gpu_a_trial_fills_every_gpu_of_every_node(
+    run: Run, home: Path, split: DataSplit, watch: Callable[[Callable[[], None]], None]
+) -> None:
+    # Training waits for its pack, and the pack for this lock: no trial ends before the twelfth has started.
+    space, cache = space_of(epochs=1), home / "another cache"
+    key = pack_key(split.train, space.config(space.start[0]))
+    (cache / "packs").mkdir(parents=True)
+    lock = FileLock(cache / "packs" / f"{key}.npy.lock", thread_local=False)
+    lock.acquire()
+    began = time.monotonic()
+
+    def release() -> None:
+        if Watching.most == 12 or time.monotonic() - began > WAIT_SECONDS:
+            lock.release()
+
+    watch(release)
+    folder, rows = run("gpus", space, trials=12, gpus_per_trial=0.5, cache=cache)
+    assert Watching.most == 12
+    assert {row.state for row in rows} == {"finished"}
+    nodes = [folder.trial(row.trial).read_state().node for row in rows]
+    assert sorted(nodes.count(node) for node in {*nodes}) == [4, 4, 4]
+
+
+def test_more_gpus_than_a_node_has_are_refused_with_the_numbers(run: Run) -> None:
+    with pytest.raises(ClusterError, match=r"--gpus-per-trial 3: .*largest has 2 \(GPUs by node: 0, 2, 2, 2\)"):
+        run("too-many", space_of(), trials=2, gpus_per_trial=3)
+
+
+def test_test_pictures_are_sealed_in_driver_and_trials(
+    run: Run, split: DataSplit, watch: Callable[[Callable[[], None]], None]
+) -> None:
+    refused = []
+
+    def open_test_picture() -> None:
+        with pytest.raises(SealedTestError):
+            Path(split.test[0].path).read_bytes()
+        refused.append(True)
+
+    watch(open_test_picture)
+    # A split that takes the test pictures for val makes every trial open them.
+    _, rows = run("sealed", space_of(), replace(split, val=split.test), trials=1)
+    assert refused == [True]
+    assert rows[0].state == "failed"
+    assert "sealed while a sweep runs" in rows[0].reason
+    assert Path(split.test[0].path).read_bytes()  # and the seal is off again
+
+
+def test_nodes_are_told_head_first(cluster: Cluster) -> None:
+    assert [(node.cpus, node.gpus) for node in alive_nodes()] == [(2, 0), (2, 2), (2, 2), (2, 2)]
+
+
+def start_cli(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from carsray.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Look often until it is there; the process must not end before."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not there():
+            gone = select.select([handle], [], [], 0.05)[0]
+            assert not gone, process.communicate()
+            assert time.monotonic() < deadline
+    finally:
+        os.close(handle)
+
+
+def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(
+    cluster: Cluster, run: Run, home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(TEXT)
+    results, pins = home / "results", {"width": 48, "image_size": 32, "pack_size": 32}  # slow enough to be caught
+    pinned = [part for name, value in pins.items() for part in ("--set", f"{name}={value}")]
+    where = ["--results", results, "--cache", home / "cache", "--address", cluster.address, "--gpus-per-trial", 0]
+    how = ["--data", home / "pictures", "--trials", 5, "--seed", 5, "--concurrent", 1]
+    process = start_cli("sweep", file, *how, *pinned, *where, "--name", "cut")
+    folder = SweepFolder(results / "cut")
+    wait_for(folder.trial(1).history.exists, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert "Traceback" not in err
+    assert "Go on with: carsray resume cut" in out
+    rows = read_rows(folder)
+    assert 0 < len(rows) < 5
+    assert rows[0].state == "finished"
+    kept = [trial.read_history() for trial in folder.all_trials()]
+    assert all(kept)
+
+    process = start_cli("resume", "cut", "--results", results)
+    out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 0, err
+    assert "Interrupted" not in out
+    ended = read_rows(folder)
+    assert [row.trial for row in ended] == [0, 1, 2, 3, 4]
+    assert {row.state for row in ended} <= {"finished", "pruned"}
+    assert folder.trial(0).read_history() == kept[0]
+    assert TrialState.RUNNING not in {trial.state for trial in study_of(folder)}
+
+    whole, _ = run("whole", space_of(**pins), trials=5, concurrent=1)
+    assert without_times(whole) == without_times(folder)
+
+
+def test_a_plan_measures_and_adds_up(cluster: Cluster, home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(TEXT)
+    arguments = ["plan", file, "--data", home / "pictures", "--cache", home / "cache", "--trials", 6]
+    found = CliRunner().invoke(cli, [*map(str, arguments), "--gpus-per-trial", "0", "--json"])
+    assert found.exit_code == 0, found.output
+    plan = json.loads(found.stdout)
+    assert plan["reaching"]["1"] == 6
+    assert 6 <= plan["epochs"] <= 18
+    low, high = plan["seconds_range"]
+    assert 0 < low <= plan["seconds"] <= high
+    assert plan["pack_bytes"] == (40 + 12) * 20 * 20 * 3
+    assert len(plan["costs"]) == 4
+    assert plan["gpu_hours"] == 0
