@@ -13,6 +13,7 @@ COMMANDS = {
     "sweep": "carsray.cli.sweep",
     "resume": "carsray.cli.sweep",
     "plan": "carsray.cli.plan",
+    "reproduce": "carsray.cli.reproduce",
     "data": "carsray.cli.data",
 }
 """Where each command is defined, as an object of its own name."""

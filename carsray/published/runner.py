@@ -1,0 +1,140 @@
+"""Runs a plan as Ray tasks: trainings first, then what is measured on their weights. The driver alone writes."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from carsray.cluster.connect import connected
+from carsray.cluster.tasks import Ended, Tasks, share
+from carsray.config import RunConfig, SweepSettings
+from carsray.data.ledger import Opening, write_opening
+from carsray.data.records import DataSplit, SplitName
+from carsray.published.folder import ReproductionFolder
+from carsray.published.plan import Plan, Run
+from carsray.published.search import search
+from carsray.published.view import View
+from carsray.published.work import EpochEnd, Impossible, Measured, Trained, measure, train
+from carsray.training.fit import Progress
+from carsray.tuning.resources import share_out
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One Ray task: the training of a run, the measuring of its weights, or the searches of its embeddings."""
+
+    run: Run
+    reports: tuple[Run, ...]
+    """The runs whose results come out; none while training."""
+
+
+def run_plan(folder: ReproductionFolder, plan: Plan, settings: SweepSettings) -> dict[str, str]:
+    """Run what the folder does not have yet; by the name of each run that could not: why.
+
+    Ctrl-C ends it early; what has ended by then stays.
+    """
+    todo = [run for run in plan.runs if folder.run(run).missing(run)]
+    if not todo:
+        return {}
+    view = View(plan.runs, done=[run for run in plan.runs if run not in todo])
+    with connected(settings.address) as nodes, view:
+        resources = share_out(nodes, settings.model_copy(update={"trials": _tasks_at_once(plan)}))
+        run_config = RunConfig(threads=resources.threads, cache=settings.cache)
+        driver = _Driver(folder, plan, run_config, Tasks(resources.cpus, resources.gpus), view)
+        driver.drive()
+    return driver.failures
+
+
+def _tasks_at_once(plan: Plan) -> int:
+    return max(1, len(plan.trainings))
+
+
+class _Driver:
+    def __init__(self, folder: ReproductionFolder, plan: Plan, run: RunConfig, tasks: Tasks, view: View) -> None:
+        self.folder, self.plan, self.run_config, self.tasks, self.view = folder, plan, run, tasks, view
+        self.failures: dict[str, str] = {}
+        self._known: dict[str, Task] = {}
+        self._splits: dict[str, Any] = {}
+
+    def drive(self) -> None:
+        for run in self.plan.trainings:
+            reports = [run, *self.plan.searches_of(run)]
+            if not any(self.folder.run(each).missing(each) for each in reports):
+                continue
+            if self.folder.run(run).checkpoint.exists():
+                self._after_training(run)
+            else:
+                self._start_training(run)
+        for name, event in self.tasks.events():
+            self._take(self._known[name], event)
+
+    def _take(self, task: Task, event: Any) -> None:
+        match event:
+            case Progress(epoch, step, steps):
+                self.view.progress(task.run, epoch, step / steps)
+            case EpochEnd(epoch, metrics):
+                self.folder.run(task.run).add_epoch({"epoch": epoch, **metrics})
+                self.view.epoch(task.run, epoch, metrics)
+            case Trained(checkpoint):
+                self.folder.run(task.run).write_checkpoint(checkpoint)
+                self._after_training(task.run)
+            case Measured():
+                self._keep(task, event)
+            case Impossible(reason):
+                self._fail(task, reason)
+            case Ended(problem) if problem:
+                self._fail(task, problem)
+
+    def _keep(self, task: Task, measured: Measured) -> None:
+        (run,) = (run for run in task.reports if run.id == measured.experiment)
+        self.folder.run(run).write_measured(measured, getattr(run.split, measured.split), run.split.classes)
+        if not self.folder.run(run).missing(run):
+            self.view.done(run, measured.metrics)
+
+    def _fail(self, task: Task, reason: str) -> None:
+        """A training takes the searches of its embeddings with it."""
+        for run in task.reports or [task.run, *self.plan.searches_of(task.run)]:
+            if run.name not in self.failures and self.folder.run(run).missing(run):
+                own = run is task.run or bool(task.reports)
+                self.failures[run.name] = reason if own else f"needs {task.run.id}, which could not run"
+                self.view.failed(run, self.failures[run.name])
+
+    def _start_training(self, run: Run) -> None:
+        self.folder.run(run).begin(run)
+        self.view.started(run)
+        evaluate = run.experiment.reporting.evaluate
+        self._start(f"train {run.name}", Task(run, ()), train, run.config, evaluate, self._shared(run.split))
+
+    def _after_training(self, run: Run) -> None:
+        """Start what the weights are wanted for."""
+        searches = [each for each in self.plan.searches_of(run) if self.folder.run(each).missing(each)]
+        own = [run] if self.folder.run(run).missing(run) else []
+        weights = self.folder.run(run).checkpoint.read_bytes()
+        shared, split = share(weights), self._shared(run.split)
+        for each in (*own, *searches):
+            self._write_ledger(each, weights)
+            self.view.measuring(each)
+        if own:
+            missing = self.folder.run(run).missing(run)
+            self._start(f"measure {run.name}", Task(run, (run,)), measure, run.id, shared, run.config, split, missing)
+        if searches:
+            asked = [(each.id, each.experiment.retrieval(), self.folder.run(each).missing(each)) for each in searches]
+            for each in searches:
+                self.folder.run(each).begin(each)
+            self._start(f"search {run.name}", Task(run, tuple(searches)), search, asked, shared, run.config, split)
+
+    def _start(self, name: str, task: Task, work: Any, *args: Any) -> None:
+        self._known[name] = task
+        self.tasks.start(name, work, *args, self.run_config)
+
+    def _shared(self, split: DataSplit) -> Any:
+        if split.fingerprint not in self._splits:
+            self._splits[split.fingerprint] = share(split)
+        return self._splits[split.fingerprint]
+
+    def _write_ledger(self, run: Run, weights: bytes) -> None:
+        missing: Sequence[SplitName] = self.folder.run(run).missing(run)
+        if "test" in missing:
+            digest = hashlib.sha256(weights).hexdigest()
+            opening = Opening("reproduce", run.id, run.seed, run.config.key(), digest)
+            write_opening(self.folder.ledger, opening, run.split)

@@ -1,0 +1,104 @@
+"""What a person sees while experiments run: a live table on a terminal, a line for each step elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from carsray.published.plan import Run
+from carsray.tuning.view import duration
+
+COLOURS = {"training": "cyan", "measuring": "cyan", "done": "green", "failed": "red", "waiting": "dim"}
+
+
+@dataclass
+class _Line:
+    state: str = "waiting"
+    epochs: float = 0
+    note: str = ""
+
+
+class View:
+    """Shows the state of runs; use it as a context."""
+
+    def __init__(self, runs: Sequence[Run], done: Iterable[Run]) -> None:
+        self._runs = list(runs)
+        self._lines = {run.name: _Line() for run in runs}
+        for run in done:
+            self._lines[run.name] = _Line("done", run.config.epochs, "from an earlier call")
+        self._before = self._epochs_done()
+        self._began = time.monotonic()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._live = Live(console=Console(stderr=True), refresh_per_second=4, get_renderable=self._picture)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def started(self, run: Run) -> None:
+        """A training was handed to Ray, which starts it when there is room."""
+        self._lines[run.name].note = "queued"
+
+    def progress(self, run: Run, epoch: int, share: float) -> None:
+        """Within an epoch."""
+        self._lines[run.name] = _Line("training", epoch - 1 + share, self._lines[run.name].note)
+
+    def epoch(self, run: Run, epoch: int, metrics: dict[str, float]) -> None:
+        """An epoch has ended."""
+        note = f"val accuracy {metrics['val/accuracy']:.2%}, train loss {metrics['train/loss']:.3f}"
+        self._lines[run.name] = _Line("training", epoch, note)
+        self._say(f"{run.name}: epoch {epoch}/{run.config.epochs}, {note}")
+
+    def measuring(self, run: Run) -> None:
+        """The weights are there."""
+        self._lines[run.name] = _Line("measuring", run.config.epochs)
+
+    def done(self, run: Run, metrics: dict[str, float]) -> None:
+        """All numbers of a run are there."""
+        self._lines[run.name] = _Line("done", run.config.epochs, f"accuracy {metrics['accuracy']:.2%}")
+        self._say(f"{run.name}: done, accuracy {metrics['accuracy']:.2%}")
+
+    def failed(self, run: Run, reason: str) -> None:
+        """A run cannot go on."""
+        self._lines[run.name] = _Line("failed", run.config.epochs, reason.splitlines()[0])
+        self._say(f"{run.name}: cannot run: {reason.splitlines()[0]}")
+
+    def _say(self, line: str) -> None:
+        if self._live is None:
+            print(f"{line} | {self._status()}", file=sys.stderr, flush=True)
+
+    def _picture(self) -> Group:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for name in ("experiment", "state", "epochs", ""):
+            table.add_column(name, no_wrap=name != "")
+        for run in self._runs:
+            line = self._lines[run.name]
+            epochs = "" if run.source else f"{line.epochs:.1f}/{run.config.epochs}"
+            table.add_row(run.name, Text(line.state, style=COLOURS[line.state]), epochs, line.note)
+        return Group(table, Text(self._status()))
+
+    def _epochs_done(self) -> float:
+        return sum(self._lines[run.name].epochs for run in self._runs if not run.source)
+
+    def _status(self) -> str:
+        states = [line.state for line in self._lines.values()]
+        parts = [f"{sum(state in ('done', 'failed') for state in states)}/{len(states)} runs"]
+        elapsed = time.monotonic() - self._began
+        parts.append(f"{duration(elapsed)} gone")
+        done = self._epochs_done()
+        total = sum(run.config.epochs for run in self._runs if not run.source)
+        if done > self._before and total > done:
+            left = elapsed / (done - self._before) * (total - done)
+            parts.append(f"about {duration(left)} left")
+        return " | ".join(parts)
