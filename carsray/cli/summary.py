@@ -14,6 +14,7 @@ from carsray.results import SweepFolder, TrialRow, ranked
 from carsray.settings import not_allowed
 from carsray.space import Parameter, Space
 from carsray.tuning.importance import measure_importances
+from carsray.tuning.search import FAILURES_IN_A_ROW
 from carsray.tuning.view import number, trial_table
 
 SHOWN = 10
@@ -45,7 +46,10 @@ def print_summary(
     _print_paths(console, folder, leaders[0])
     missing = settings.trials - sum(row.state != "running" for row in rows)
     if missing:
-        console.print(f"Interrupted: {missing} trials are missing. Go on with: carsray resume {folder.name}")
+        last = [row.state for row in rows if row.state != "running"][-FAILURES_IN_A_ROW:]
+        failing = last == ["failed"] * FAILURES_IN_A_ROW
+        why = f"{FAILURES_IN_A_ROW} trials failed in a row" if failing else "Interrupted"
+        console.print(f"{why}: {missing} trials are missing. Go on with: carsray resume {folder.name}")
 
 
 def edges(space: Space, best: TrialRow) -> Iterator[str]:
