@@ -33,8 +33,13 @@ def connected(address: str | None) -> Iterator[list[Node]]:
     try:
         # The dashboard can execute code and a sweep does not need it.
         dashboard = False if address is None else None
+        # Without "local", Ray joins whatever cluster was last started on this machine, by whomever.
         ray.init(
-            address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR, namespace="carsray"
+            address or "local",
+            include_dashboard=dashboard,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            namespace="carsray",
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
