@@ -163,7 +163,7 @@ class TrialRow:
     def after(self, metrics: dict[str, float], seconds: float) -> "TrialRow":
         """This row after one more epoch."""
         improved = metrics[BEST] > self.score
-        best = {k: v for k, v in metrics.items() if "/" in k} if improved else self.best
+        best = {k: v for k, v in metrics.items() if k.startswith(("train/", "val/"))} if improved else self.best
         return replace(self, epochs=int(metrics["epoch"]), best=best, seconds=self.seconds + seconds)
 
 
