@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from carsray.config import TrialConfig, trial_config
 from carsray.data.records import SplitName
 from carsray.errors import ConfigError
+from carsray.retrieval.bounds import Distance
+from carsray.retrieval.normalize import Normalize
+from carsray.retrieval.vote import Vote
 from carsray.space import Value
 
 
@@ -19,11 +22,10 @@ class Retrieval(BaseModel):
 
     k: int = Field(5, ge=1, le=1000)
     """Neighbours that are asked."""
-    distance: Literal["euclidean", "manhattan", "cosine"] = "euclidean"
-    l2_normalize: bool = False
-    """Bring every embedding to length 1 first."""
-    vote: Literal["majority", "distance"] = "majority"
-    """majority: each neighbour counts one; distance: near ones count more."""
+    distance: Distance = "euclidean"
+    normalize_embeddings: Normalize = "none"
+    """What is done to embeddings before they are compared."""
+    vote: Vote = "majority"
 
 
 class Reporting(BaseModel):

@@ -15,8 +15,10 @@ from carsray.published.numbers import Published, published_value
 from carsray.published.plan import Run
 
 TRAINED = ("loss", "accuracy", "top5", "precision", "recall", "f1")
-SEARCHED = ("accuracy", "precision", "recall", "f1", "mean_average_precision", "fit_seconds", "predict_seconds")
+SEARCHED = ("accuracy", "precision", "recall", "f1", "map_at_r", "recall_at_1", "fit_seconds", "predict_seconds")
 AVERAGED = ("precision", "recall", "f1")
+NAMES = {"map_at_r": "mAP@R", "recall_at_1": "recall@1", "fit_seconds": "fit, s", "predict_seconds": "predict, s"}
+"""Where a metric is called otherwise."""
 PLAIN = ("loss", "fit_seconds", "predict_seconds")
 """Metrics that are no shares."""
 
@@ -89,10 +91,10 @@ def _intervals(answers: dict[str, np.ndarray], average: str, metrics: dict[str, 
     """By metric, from the answers of one seed."""
     labels = answers["label"]
     found = of_averages(labels, answers["predicted"], average)
-    for share in ("accuracy", "top5"):
+    for share in ("accuracy", "top5", "recall_at_1"):
         if share in metrics:
             found[share] = wilson(round(metrics[share] * len(labels)), len(labels))
-    for column, metric in (("loss", "loss"), ("average_precision", "mean_average_precision")):
+    for column, metric in (("loss", "loss"), ("average_precision", "map_at_r")):
         if column in answers:
             found[metric] = of_mean(answers[column])
     return found
@@ -123,7 +125,7 @@ def _bounded(value: float) -> float | None:
 def cells(row: Row) -> tuple[str, str, str, str]:
     """Metric, published, reproduced and difference with its interval, as a person reads them: shares in percent."""
     scale, digits = (1.0, 4) if row.metric in PLAIN else (100.0, 2)
-    name = row.metric.replace("_", " ") + (f" ({row.average})" if row.average else "")
+    name = NAMES.get(row.metric, row.metric) + (f" ({row.average})" if row.average else "")
     published = "" if row.published is None else f"{row.published * scale:.{digits}f}"
     reproduced = f"{row.reproduced * scale:.{digits}f}"
     base = row.published or 0.0

@@ -82,7 +82,7 @@ def measure(
 ) -> Iterator[Measured | Impossible]:
     """The network's answers to every picture of these sides; before test, the caller writes to the ledger."""
     try:
-        network, device = _restored(checkpoint, run)
+        network, device = restored(checkpoint, run)
         for side in sides:
             pack = ensure_pack(getattr(split, side), config, run.cache)
             logits, labels = predict(network, eval_batches(pack, config, device), compute_dtype(device, config))
@@ -97,7 +97,7 @@ def measure(
         yield Impossible(str(error))
 
 
-def _restored(checkpoint: bytes, run: RunConfig) -> tuple[Network, torch.device]:
+def restored(checkpoint: bytes, run: RunConfig) -> tuple[Network, torch.device]:
     """The network of a checkpoint on the device of a run."""
     device = resolve_device(run)
     if device.type == "cpu":
