@@ -1,7 +1,7 @@
 """A search space: what may vary, what is fixed, when trials are compared. space_file.py reads one from a file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -80,6 +80,15 @@ class Space:
         """The values of the parameters that exist at this point, in the order of the file."""
         all_values = {**self.fixed, **values}
         return {n: values[n] for n, p in self.parameters.items() if n in values and p.active(all_values)}
+
+    def beginning_with(self, values: Mapping[str, Value]) -> "Space":
+        """The same space with this point before its other ones; its values may lie outside of what is searched."""
+        first = {name: values[name] for name in self.parameters if name in values}
+        return replace(self, start=(first, *(point for point in self.start if point != first)))
+
+    def outside(self, point: Mapping[str, Value]) -> Values:
+        """The values of a point that are not among what is searched."""
+        return {n: v for n, v in point.items() if n in self.parameters and not self.parameters[n].contains(v)}
 
     @property
     def epochs(self) -> int:

@@ -22,6 +22,7 @@ _OPTIONS = (
     click.option("--trials", default=20, show_default=True, type=click.IntRange(1), help="Trials in all."),
     click.option("--epochs", type=click.IntRange(1), help="Full length of a trial; else as the space says."),
     click.option("--classes", type=click.IntRange(2), help="Use the first K classes only."),
+    click.option("--from", "origin", metavar="REPORT/ID", help="Begin with a published experiment: almog2025/cnn-3."),
     click.option("--set", "pins", multiple=True, metavar="KEY=VALUE", help="Pin a setting; may be given often."),
     click.option(
         "--seed", default=0, show_default=True, type=click.IntRange(0), help="All randomness derives from it."
@@ -58,6 +59,7 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
     def ask(
         space: Path,
         pins: tuple[str, ...],
+        origin: str | None,
         epochs: int | None,
         classes: int | None,
         data: Path,
@@ -69,8 +71,6 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
         address: str | None,
         **others: Any,
     ) -> None:
-        from carsray.space_file import load_space
-
         settings = SweepSettings(
             data=data.resolve(),  # resume may start in another folder
             cache=cache.resolve(),
@@ -80,9 +80,24 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
             gpus_per_trial=gpus_per_trial,
             address=address,
         )
-        command(Asked(load_space(space, pinned_values(pins, epochs, classes)), settings), **others)
+        command(Asked(_space(space, origin, pinned_values(pins, epochs, classes)), settings), **others)
 
     return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), ask)
+
+
+def _space(path: Path, origin: str | None, pins: Values) -> Space:
+    """The space of a file; with --from, it begins with that experiment."""
+    from carsray.space_file import load_space
+
+    if origin is None:
+        return load_space(path, pins)
+    from carsray.published.start import space_from
+
+    made = space_from(path, origin, pins)
+    if outside := made.outside(made.start[0]):
+        names = ", ".join(f"{name} = {value}" for name, value in outside.items())
+        click.echo(f"First trial: {origin}. Outside of what {path.name} searches: {names}", err=True)
+    return made
 
 
 def pinned_values(pins: Sequence[str], epochs: int | None, classes: int | None) -> Values:

@@ -74,6 +74,7 @@ def reproduce(
 def _run(request: "Request", results: Path, name: str | None) -> None:
     """Run what the folder does not have yet, write the report, and show it."""
     from carsray.progress import bar
+    from carsray.published.report import DEVIATING
     from carsray.published.reproduction import open_folder, prepare, write_report
     from carsray.published.runner import run_plan
 
@@ -90,6 +91,9 @@ def _run(request: "Request", results: Path, name: str | None) -> None:
     impossible = {**plan.impossible, **failures}
     rows = write_report(folder, request, plan, notes, impossible)
     _show(rows, impossible)
+    if request.pins:
+        pins = ", ".join(f"{key} = {value}" for key, value in request.pins.items())
+        click.echo(f"{DEVIATING}: {pins}")
     if not rows:
         raise SweepFailed(f"{folder.root}: none of the experiments could run")
     click.echo(f"Report: {folder.report}; numbers: {folder.table}; test openings: {folder.ledger}")

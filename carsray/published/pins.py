@@ -35,7 +35,7 @@ def pin(experiment: Experiment, pins: Mapping[str, Value]) -> tuple[Experiment, 
     reporting = {name: _typed(name, value) for name, value in pins.items() if name in Reporting.model_fields}
     settings = {name: value for name, value in pins.items() if _concerns(name, experiment)}
     followed = {} if experiment.embeddings else {**_pack_size(experiment, settings), **_depth(experiment, settings)}
-    notes = [f"{experiment.id}: {name} = {value}, {why}" for name, (value, why) in followed.items()]
+    notes = [why for _, why in followed.values()]
     derived = {name: value for name, (value, _) in followed.items()}
     changed = replace(
         experiment,
@@ -77,7 +77,7 @@ def _pack_size(experiment: Experiment, pinned: Values) -> Derived:
     if "image_size" not in pinned or "pack_size" in pinned or stored is None or seen is None:
         return {}
     wanted = max(int(pinned["image_size"]), round(int(stored) * int(pinned["image_size"]) / int(seen)))
-    return {"pack_size": (wanted, f"to keep its proportion to image_size ({stored} to {seen})")}
+    return {"pack_size": (wanted, "pack_size keeps its proportion to image_size")}
 
 
 def _depth(experiment: Experiment, pinned: Values) -> Derived:
@@ -87,4 +87,5 @@ def _depth(experiment: Experiment, pinned: Values) -> Derived:
     if new is None or new == old or not isinstance(depth, int) or not depth or "unfreeze_depth" in pinned:
         return {}
     had, has = block_count(str(old)), block_count(str(new))
-    return {"unfreeze_depth": (max(1, round(depth * has / had)), f"of {has} blocks, as {depth} of {old}'s {had}")}
+    same = max(1, round(depth * has / had))
+    return {"unfreeze_depth": (same, f"{experiment.id}: the last {same} of {new}'s {has} blocks, as {depth} of {had}")}

@@ -52,7 +52,8 @@ def prepare(request: Request, report: Report) -> tuple[Plan, list[str]]:
         notes += followed
     catalog = open_catalog(request.settings.data)
     splits = Splits(catalog, inspect(catalog, request.settings.cache, report), notes.append)
-    return make_plan(pinned, request.seeds, splits.of), notes
+    plan = make_plan(pinned, request.seeds, splits.of)
+    return plan, list(dict.fromkeys(notes))
 
 
 def open_folder(results: Path, name: str, request: Request) -> ReproductionFolder:

@@ -96,7 +96,7 @@ def sample_configs(space: Space, count: int, seed: int) -> list[TrialConfig]:
     """The first start point, where there is one, and random points of the space."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(derive(seed, "plan") % 2**32))
-    points = [*space.start[:1], *(suggest(space, study.ask()) for _ in range(count))]
+    points = [*space.start[:1], *(suggest(space, study.ask(), {}) for _ in range(count))]
     return [space.config(point) for point in points[:count]]
 
 

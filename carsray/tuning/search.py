@@ -2,7 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from carsray.config import TrialConfig
 from carsray.errors import SweepFailed
 from carsray.results import BEST, TrialRow
 from carsray.seed import derive
-from carsray.space import Space, Values
+from carsray.space import Space, Value, Values
 
 FAILURES_IN_A_ROW = 5
 """So many failed trials, one after the other, end a sweep: something is wrong that no configuration will mend."""
@@ -34,8 +34,9 @@ class SpaceSearch(OptunaSearch):
     def __init__(self, space: Space, storage: optuna.storages.BaseStorage, name: str, seed: int) -> None:
         self._carsray_space, self._sweep_seed = space, seed
         self._again: deque[tuple[int, Values]] = deque()
+        self._outside: Values = {}
         self._next, self._failures = 0, 0
-        super().__init__(lambda trial: suggest(space, trial), BEST, "max", study_name=name, storage=storage)
+        super().__init__(self._ask, BEST, "max", study_name=name, storage=storage)
 
     @property
     def study(self) -> optuna.Study:
@@ -61,8 +62,10 @@ class SpaceSearch(OptunaSearch):
         number, point = self._upcoming()
         for attempt in range(ATTEMPTS):
             self.study.sampler = _sampler(self._carsray_space, derive(self._sweep_seed, "sampler", number, attempt))
+            self._outside = {}
             if point is not None and not attempt:
-                self.study.enqueue_trial(point)
+                self._outside = self._carsray_space.outside(point)
+                self.study.enqueue_trial({n: v for n, v in point.items() if n not in self._outside})
             params = super().suggest(trial_id)
             try:
                 config = self._config(number, params)
@@ -87,6 +90,9 @@ class SpaceSearch(OptunaSearch):
         # Every trial of a sweep sees the same augmentation: less noise between them, and one cache for all.
         seed, views = derive(self._sweep_seed, "trial", number), derive(self._sweep_seed, "views")
         return self._carsray_space.config(params, seed=seed, view_seed=views)
+
+    def _ask(self, trial: optuna.Trial) -> Values:
+        return suggest(self._carsray_space, trial, self._outside)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Tell Optuna an epoch's score, under the epoch's own number."""
@@ -120,14 +126,20 @@ class SpaceSearch(OptunaSearch):
         """Nothing, see save."""
 
 
-def suggest(space: Space, trial: optuna.Trial) -> Values:
-    """Ask a trial for every parameter that exists at this point, choices that others depend on first."""
+def suggest(space: Space, trial: optuna.Trial, outside: Mapping[str, Value]) -> Values:
+    """Ask a trial for every parameter that exists at this point, choices that others depend on first.
+
+    Values ``outside`` of what is searched, of a start point from elsewhere, are taken without asking: Optuna could not
+    hold them, and learns from the others.
+    """
     values: Values = {}
     for name in _controls_first(space):
         parameter = space.parameters[name]
         if not parameter.active({**space.fixed, **values}):
             continue
-        if parameter.choices:
+        if name in outside:
+            values[name] = outside[name]
+        elif parameter.choices:
             choice = trial.suggest_categorical(name, parameter.choices)
             assert choice is not None
             values[name] = choice
@@ -145,7 +157,7 @@ def open_storage(path: Path) -> optuna.storages.RDBStorage:
 
 def _sampler(space: Space, seed: int) -> optuna.samplers.TPESampler:
     # Joint modelling breaks down to independent sampling where parameters come and go, unless they are grouped.
-    conditional = any(parameter.when for parameter in space.parameters.values())
+    conditional = any(parameter.when for parameter in space.parameters.values()) or any(map(space.outside, space.start))
     with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
         return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, group=conditional)
 

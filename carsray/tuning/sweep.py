@@ -7,6 +7,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -43,6 +44,7 @@ def begin_record(folder: SweepFolder, space: Space, split: DataSplit, settings: 
         {
             "settings": settings.model_dump(mode="json"),
             "pinned": space.pinned,
+            "start": space.start,
             "data": {
                 "fingerprint": split.fingerprint,
                 "classes": len(split.classes),
@@ -64,6 +66,8 @@ def read_record(folder: SweepFolder) -> tuple[Space, DataSplit, SweepSettings]:
     """What begin_record wrote. Raises ResultsError or SpaceError where a file is missing or was changed badly."""
     record = folder.read_settings()
     space = load_space(folder.space, record["pinned"])
+    if "start" in record:  # --from may have put a point before those of the file
+        space = replace(space, start=tuple(record["start"]))
     return space, read_split(folder.split), SweepSettings.model_validate(record["settings"])
 
 

@@ -1,0 +1,51 @@
+"""A space that begins with a published configuration, so that a sweep answers whether it found something better."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from carsray.errors import ConfigError
+from carsray.published.experiments import Experiment
+from carsray.published.experiments_file import find_experiments, load_experiments
+from carsray.published.pins import pin
+from carsray.settings import DERIVED
+from carsray.space import Space, Value, Values
+from carsray.space_file import load_space
+
+
+def find_experiment(origin: str) -> Experiment:
+    """The experiment of REPORT/ID or FILE#ID. Raises ConfigError or SpaceError where there is none."""
+    name, sign, which = origin.partition("#") if "#" in origin else origin.rpartition("/")
+    if not sign or not name or not which:
+        raise ConfigError(f"--from {origin}: must be REPORT/ID or FILE#ID, for example almog2025/cnn-3")
+    experiment = load_experiments(find_experiments(name)).of(which)
+    if experiment.embeddings:
+        raise ConfigError(f"--from {origin}: is a retrieval; name the training, {name}{sign}{experiment.embeddings}")
+    return experiment
+
+
+def space_from(path: Path, origin: str, pins: Mapping[str, Value]) -> Space:
+    """The space with the experiment as its first point; what the space does not search is pinned as published.
+
+    ``pins`` change the experiment as well as the space. A published value outside of what is searched stays: the first
+    trial has it, and the sampler learns from that trial's other values. Raises ConfigError where the space is made for
+    another backbone.
+    """
+    experiment, _ = pin(find_experiment(origin), pins)
+    space = load_space(path, pins)
+    published = experiment.config()
+    searched_for = space.fixed.get("backbone", published.backbone)
+    if searched_for != published.backbone and "backbone" not in space.parameters:
+        raise ConfigError(
+            f"--from {origin}: is for {published.backbone}, and {path} for {searched_for}; choose a space for the same"
+            f" backbone, or --set backbone={searched_for}"
+        )
+    values: Values = {name: value for name, value in published.model_dump().items() if value is not None}
+    kept = {name: value for name, value in values.items() if name not in (*space.parameters, *DERIVED)}
+    space = load_space(path, {**kept, **pins}).beginning_with(values)
+    found = space.config(space.start[0]).model_dump()
+    if differ := [name for name in values if name not in DERIVED and found[name] != values[name]]:
+        raise ConfigError(
+            f"--from {origin}: {differ[0]} = {values[differ[0]]!r} has no place in {path}, which searches it only under"
+            f" a condition; add --set {differ[0]}={values[differ[0]]}"
+        )
+    return space
