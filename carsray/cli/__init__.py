@@ -14,6 +14,7 @@ COMMANDS = {
     "resume": "carsray.cli.sweep",
     "plan": "carsray.cli.plan",
     "reproduce": "carsray.cli.reproduce",
+    "retrieval": "carsray.cli.retrieval",
     "data": "carsray.cli.data",
 }
 """Where each command is defined, as an object of its own name."""

@@ -1,0 +1,130 @@
+"""``carsray retrieval``."""
+
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from carsray.cli.sweep import RESULTS
+
+if TYPE_CHECKING:
+    from carsray.progress import Report
+    from carsray.retrieval.evaluate import Embedded, Search
+    from carsray.retrieval.source import EmbedRows
+    from carsray.retrieval.summary import Searched
+
+Protocol = Literal["same-classes", "leave-one-out"]
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--space", default=Path("search_spaces/retrieval.toml"), show_default=True, type=click.Path(path_type=Path)
+)
+@click.option("--trial", type=click.IntRange(0), help="Embed with this trial; else the best one.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Embed with this checkpoint instead.")
+@click.option("--embeddings", type=click.Path(path_type=Path), help="Search this .npz instead; NAME may be new.")
+@click.option(
+    "--protocol",
+    default="same-classes",
+    show_default=True,
+    type=click.Choice(["same-classes", "leave-one-out"]),
+    help="Val in train; or each picture of val in the rest of val.",
+)
+@click.option("--index", type=click.Choice(["ivf", "hnsw"]), help="Also build an approximate index for serving.")
+@click.option("--address", help="Embed and search on a running Ray cluster (auto, or HOST:PORT).")
+@RESULTS
+def retrieval(
+    name: str,
+    space: Path,
+    trial: int | None,
+    checkpoint: Path | None,
+    embeddings: Path | None,
+    protocol: Protocol,
+    index: Literal["ivf", "hnsw"] | None,
+    address: str | None,
+    results: Path,
+) -> None:
+    """Find the best retrieval on a sweep's embeddings: every k, distance, normalisation and vote, exactly.
+
+    \b
+    carsray retrieval cars-1
+    carsray retrieval cars-1 --trial 17 --protocol leave-one-out
+    carsray retrieval mine --embeddings mine.npz
+    """
+    from carsray.errors import ConfigError
+    from carsray.progress import bar
+    from carsray.retrieval.evaluate import evaluate_grid
+    from carsray.retrieval.grid import load_grid
+    from carsray.retrieval.summary import print_best, write_index, write_results
+
+    if sum(given is not None for given in (trial, checkpoint, embeddings)) > 1:
+        raise ConfigError("--trial, --checkpoint, --embeddings: each names what to search; give one")
+    grid = load_grid(space)
+    with ExitStack() as stack:
+        find, work = _on_cluster(stack, address)
+        searched = _searched(results, name, trial, checkpoint, embeddings, work, stack)
+        gallery, queries = _sides(searched, protocol)
+        report = stack.enter_context(bar("Searching"))
+        outcomes = evaluate_grid(gallery, queries, grid, find, report)
+    write_results(searched, outcomes, grid, protocol)
+    if index:
+        write_index(searched, gallery, queries or gallery, index, outcomes)
+    print_best(searched, outcomes, grid)
+
+
+def _on_cluster(stack: ExitStack, address: str | None) -> "tuple[Search, EmbedRows]":
+    from carsray.retrieval.search import search
+    from carsray.retrieval.source import embed_rows
+
+    if address is None:
+        return search, embed_rows
+    from carsray.cluster.connect import connected
+    from carsray.cluster.crew import Crew
+    from carsray.retrieval.shards import embed_in_shards, search_in_shards
+
+    nodes = stack.enter_context(connected(address))
+    gpus = int(sum(node.gpus for node in nodes))
+    crew = stack.enter_context(Crew(gpus or max(int(sum(node.cpus for node in nodes)), 1), gpus=1 if gpus else 0))
+    return search_in_shards(crew), lambda path, rows, run, report: embed_in_shards(
+        crew, path.read_bytes(), rows, run, report
+    )
+
+
+def _searched(
+    results: Path,
+    name: str,
+    trial: int | None,
+    checkpoint: Path | None,
+    embeddings: Path | None,
+    work: "EmbedRows",
+    stack: ExitStack,
+) -> "Searched":
+    from carsray.config import RunConfig, SweepSettings
+    from carsray.data.split_file import read_split
+    from carsray.progress import bar
+    from carsray.results import open_sweep
+    from carsray.retrieval.source import embed_split, pick_checkpoint
+    from carsray.retrieval.store import read_npz
+    from carsray.retrieval.summary import Searched
+
+    if embeddings is not None:
+        return Searched(results / name, str(embeddings), *read_npz(embeddings))
+    folder = open_sweep(results, name)
+    path = checkpoint or pick_checkpoint(folder, trial)
+    split = read_split(folder.split)
+    settings = SweepSettings.model_validate(folder.read_settings()["settings"])
+
+    def report(side: str) -> "Report":
+        shown: AbstractContextManager[Report] = bar(f"Embedding {side}")
+        return stack.enter_context(shown)
+
+    gallery, queries = embed_split(path, split, RunConfig(cache=settings.cache), report, work)
+    return Searched(folder.root, str(path), gallery, queries, split)
+
+
+def _sides(searched: "Searched", protocol: Protocol) -> "tuple[Embedded, Embedded | None]":
+    if protocol == "leave-one-out" or searched.queries is None:
+        return searched.queries or searched.gallery, None
+    return searched.gallery, searched.queries

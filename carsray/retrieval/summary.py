@@ -1,0 +1,116 @@
+"""What a retrieval sweep leaves behind and says at its end."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from carsray.data.records import DataSplit
+from carsray.files import write_bytes, write_json
+from carsray.retrieval.evaluate import Embedded, Outcome
+from carsray.retrieval.grid import Grid
+from carsray.retrieval.normalize import fit_normalize
+from carsray.retrieval.pictures import SIDE, draw_accuracy, draw_neighbours
+from carsray.retrieval.record import best_of, separable, wilson, write_record
+from carsray.retrieval.search import nearest
+
+SHOWN = 10
+EXAMPLES, NEIGHBOURS = 8, 6
+"""Queries and neighbours of each in the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a retrieval sweep is about, and where its files go."""
+
+    folder: Path
+    source: str
+    gallery: Embedded
+    queries: Embedded | None
+    split: DataSplit | None = None
+    """Of the sweep whose train and val these are; none for embeddings that a person brought."""
+
+
+def write_results(searched: Searched, outcomes: Sequence[Outcome], grid: Grid, protocol: str) -> None:
+    """Write retrieval.csv, retrieval.json and both pictures."""
+    loo = protocol == "leave-one-out" or searched.queries is None
+    facts = {
+        "source": searched.source,
+        "protocol": "leave-one-out" if loo else protocol,
+        "gallery": len((searched.queries if loo and searched.queries else searched.gallery).labels),
+        "queries": len(outcomes[0].right),
+        "dimensions": searched.gallery.rows.shape[1],
+    }
+    write_record(searched.folder, outcomes, grid, facts)
+    draw_accuracy(outcomes, searched.folder / "retrieval-accuracy.png")
+    if searched.split is not None and not loo:
+        write_bytes(searched.folder / "retrieval-neighbours.png", _examples(searched, best_of(outcomes)))
+
+
+def _examples(searched: Searched, best: Outcome) -> bytes:
+    """Queries spread evenly over val, with their neighbours in train under the chosen point."""
+    assert searched.split is not None
+    assert searched.queries is not None
+    chosen = np.linspace(0, len(searched.queries.labels) - 1, EXAMPLES).astype(int)
+    change = fit_normalize(best.point.normalize, searched.gallery.rows)
+    k = min(NEIGHBOURS, len(searched.gallery.labels))
+    asked = change(searched.queries.rows[chosen])
+    _, rows = nearest(change(searched.gallery.rows), asked, k, best.point.distance)
+    labels = searched.queries.labels[chosen]
+    found = [
+        [(_picture(searched.split.train[at].path), bool(searched.gallery.labels[at] == label)) for at in near]
+        for near, label in zip(rows, labels, strict=True)
+    ]
+    return draw_neighbours([_picture(searched.split.val[at].path) for at in chosen], found)
+
+
+def _picture(path: str) -> np.ndarray:
+    with Image.open(path) as file:
+        return np.asarray(file.convert("RGB").resize((SIDE, SIDE)))
+
+
+def write_index(
+    searched: Searched, gallery: Embedded, queries: Embedded, kind: Literal["ivf", "hnsw"], outcomes: Sequence[Outcome]
+) -> None:
+    """Build an approximate index for the chosen point, measure it, write retrieval.index and retrieval-index.json."""
+    from carsray.retrieval.serving import build_index, measure_index, save_index
+
+    point = best_of(outcomes).point
+    change = fit_normalize(point.normalize, gallery.rows)
+    rows, asked = change(gallery.rows), change(queries.rows)
+    index = build_index(kind, rows, point.distance)
+    served = measure_index(index, kind, rows, asked, point.k, point.distance)
+    save_index(index, searched.folder / "retrieval.index")
+    facts = {"normalize": point.normalize, "distance": point.distance, "approximate": True}
+    write_json(searched.folder / "retrieval-index.json", facts | asdict(served))
+    Console(highlight=False, soft_wrap=True).print(
+        f"Approximate index ({kind}): finds {served.recall:.1%} of the exact {point.k} nearest, "
+        f"{served.queries_per_second:,.0f} queries a second"
+    )
+
+
+def print_best(searched: Searched, outcomes: Sequence[Outcome], grid: Grid) -> None:
+    """The best points, how sure they are, where everything is."""
+    console = Console(highlight=False, soft_wrap=True)
+    best = best_of(outcomes)
+    shown = sorted(outcomes, key=lambda each: (-each.metrics["accuracy"], -each.metrics["f1_macro"], each.point.k))
+    columns = ("accuracy", "f1_macro", "recall_at_k", "map_at_k", "map_at_r")
+    table = Table(*("normalize", "distance", "vote", "k"), *columns, box=None)
+    for each in shown[:SHOWN]:
+        values = (f"{each.metrics[name]:.4f}" for name in columns)
+        table.add_row(each.point.normalize, each.point.distance, each.point.vote, str(each.point.k), *values)
+    console.print(table)
+    low, high = wilson(best.metrics["accuracy"], len(best.right))
+    level = sum(not separable(best, each) for each in outcomes)
+    console.print(
+        f"Best of {len(outcomes)} points: {best.metrics['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}; "
+        f"{level - 1} others cannot be told from it. Ties go to the {grid.tie.replace('-', ' ')}."
+    )
+    for name in ("retrieval.csv", "retrieval.json", "retrieval-accuracy.png", "retrieval-neighbours.png"):
+        if (searched.folder / name).exists():
+            console.print(f"  {searched.folder / name}")
