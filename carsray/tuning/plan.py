@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import optuna
 import ray
 
@@ -18,13 +17,12 @@ from carsray.space import Space
 from carsray.training.probe import Cost, probe
 from carsray.tuning.record import KEEP_CHECKPOINTS
 from carsray.tuning.resources import Resources, share_out
-from carsray.tuning.rungs import RungTable
+from carsray.tuning.rungs import expected_epochs
 from carsray.tuning.search import suggest
 
 PROBES = 4
 """Configurations timed: the first start point and random ones, whose mean stands for the sweep."""
 
-SIMULATIONS = 200
 START_SECONDS = 10.0
 """Ray, and the first import of torch in each training process; measured on two cores."""
 
@@ -73,23 +71,6 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         free_bytes=shutil.disk_usage(_existing(results)).free,
         costs=list(zip(configs, costs, strict=True)),
     )
-
-
-def expected_epochs(space: Space, trials: int) -> tuple[dict[int, float], float]:
-    """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit."""
-    rng = np.random.default_rng(0)
-    ends = [*space.rungs, space.epochs]
-    reached = dict.fromkeys(ends, 0)
-    epochs = 0
-    for _ in range(SIMULATIONS):
-        table = RungTable(space.rungs, space.objective.reduction)
-        for trial, score in enumerate(rng.permutation(trials)):
-            for end in ends:
-                reached[end] += 1
-                if end == space.epochs or table.record(trial, end, float(score)):
-                    epochs += end
-                    break
-    return {end: count / SIMULATIONS for end, count in reached.items()}, epochs / SIMULATIONS
 
 
 def sample_configs(space: Space, count: int, seed: int) -> list[TrialConfig]:

@@ -8,6 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from carsray.space import Space
+
+SIMULATED_TRIALS = 4000
+"""Played through for an expectation: many small sweeps or a few large ones."""
+
 
 class RungTable:
     """What each trial had reached at each rung."""
@@ -37,3 +42,21 @@ class RungTable:
     def counts(self) -> dict[int, int]:
         """How many trials have reached each rung."""
         return {rung: len(reached) for rung, reached in self._reached.items()}
+
+
+def expected_epochs(space: Space, trials: int) -> tuple[dict[int, float], float]:
+    """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit."""
+    rng = np.random.default_rng(0)
+    ends = [*space.rungs, space.epochs]
+    reached = dict.fromkeys(ends, 0)
+    epochs = 0
+    sweeps = max(3, SIMULATED_TRIALS // trials)
+    for _ in range(sweeps):
+        table = RungTable(space.rungs, space.objective.reduction)
+        for trial, score in enumerate(rng.permutation(trials)):
+            for end in ends:
+                reached[end] += 1
+                if end == space.epochs or table.record(trial, end, float(score)):
+                    epochs += end
+                    break
+    return {end: count / sweeps for end, count in reached.items()}, epochs / sweeps

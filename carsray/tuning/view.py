@@ -14,6 +14,7 @@ from rich.text import Text
 
 from carsray.results import BEST, State, TrialRow, ranked
 from carsray.tuning.record import Recorder
+from carsray.tuning.rungs import expected_epochs
 
 SHOWN = 12
 COLOURS: dict[State, str] = {"running": "cyan", "finished": "green", "pruned": "yellow", "failed": "red"}
@@ -24,8 +25,9 @@ class View(Callback):
 
     def __init__(self, recorder: Recorder, total: int) -> None:
         self._recorder, self._total = recorder, total
+        self._expected = expected_epochs(recorder.space, total)[1]
+        self._before = self._epochs()
         self._began = time.monotonic()
-        self._before = sum(row.state != "running" for row in recorder.rows.values())
         self._live: Live | None = None
 
     def setup(self, **info: Any) -> None:
@@ -71,9 +73,14 @@ class View(Callback):
             parts.append(f"best {best.score:.3f} (trial {best.trial})")
         elapsed = time.monotonic() - self._began
         parts.append(f"{duration(elapsed)} gone")
-        if done := ended - self._before:
-            parts.append(f"about {duration(elapsed / done * (self._total - ended))} left")
+        if done := self._epochs() - self._before:
+            # Each trial to come takes an epoch at least, however far the others have gone.
+            to_come = max(self._expected - self._epochs(), self._total - ended)
+            parts.append(f"about {duration(elapsed / done * to_come)} left")
         return " | ".join(parts)
+
+    def _epochs(self) -> int:
+        return sum(row.epochs for row in self._recorder.rows.values())
 
 
 def trial_table(rows: Sequence[TrialRow], params: Sequence[str]) -> Table:

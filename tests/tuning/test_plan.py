@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from tiny_sweeps import TEXT, space_of
 
-from carsray.tuning.plan import expected_epochs, sample_configs
+from carsray.tuning.plan import sample_configs
+from carsray.tuning.rungs import expected_epochs
 
 
 def epochs_of(order: tuple[int, ...], rungs: list[int], reduction: float, last: int) -> tuple[int, dict[int, int]]:

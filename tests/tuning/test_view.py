@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,11 +67,11 @@ def test_without_a_terminal_every_trial_that_ends_is_a_line(tmp_path: Path, caps
     assert second.startswith(describe(BAD))
 
 
-def test_the_time_left_counts_only_trials_of_this_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_time_left_counts_only_epochs_of_this_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recorder = recorder_of(tmp_path, GOOD)
     view = View(recorder, total=3)
     view.on_trial_complete(0, [], fake_trial(4))
-    assert "left" not in capsys.readouterr().err  # nothing has ended since the start: there is no telling
-    recorder.rows[5] = BAD
+    assert "left" not in capsys.readouterr().err  # nothing was trained since the start: there is no telling
+    recorder.rows[5] = replace(BAD, epochs=1)
     view.on_trial_complete(0, [], fake_trial(5))
     assert capsys.readouterr().err.endswith("left\n")
