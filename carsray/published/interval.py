@@ -21,7 +21,8 @@ def wilson(right: int, total: int) -> Interval:
     share, slack = right / total, Z * Z / total
     centre = (share + slack / 2) / (1 + slack)
     half = Z / (1 + slack) * math.sqrt(share * (1 - share) / total + slack / total / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Exactly at the ends rounding would leave a share of 1e-17.
+    return centre - half if right else 0.0, centre + half if right < total else 1.0
 
 
 def of_mean(values: np.ndarray) -> Interval:

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import optuna
+import pytest
+
+from carsray.errors import ConfigError
+from carsray.published.start import find_experiment, space_from
+from carsray.settings import DERIVED
+from carsray.tuning.search import SpaceSearch
+
+SPACE = """
+[fixed]
+backbone = "cnn"
+epochs = 60
+nesterov = true
+
+[search]
+optimizer = { choices = ["adamw", "sgd"], default = "adamw" }
+lr = { low = 1e-4, high = 0.3, log = true, default = 1e-3 }
+momentum = { low = 0.8, high = 0.97, default = 0.9, when = { optimizer = "sgd" } }
+weight_decay = { low = 1e-6, high = 1e-1, log = true, default = 1e-2 }
+batch_size = { choices = [32, 64], default = 32 }
+"""
+"""cnn-3 of almog2025 has adam and no weight decay, which this does not search."""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "space.toml"
+    path.write_text(SPACE)
+    return path
+
+
+def test_the_first_point_is_the_published_configuration_whatever_the_space_says(space: Path) -> None:
+    made = space_from(space, "almog2025/cnn-3", {})
+    published = find_experiment("almog2025/cnn-3").config()
+    assert made.config(made.start[0]) == published
+    assert made.epochs == 40
+    assert made.start[1]["optimizer"] == "adamw"
+
+
+def test_what_is_pinned_changes_the_experiment_too(space: Path) -> None:
+    made = space_from(space, "almog2025/cnn-3", {"epochs": 2, "lr": 0.05, "image_size": 96})
+    first = made.config(made.start[0])
+    assert (first.epochs, first.lr, first.image_size, first.pack_size) == (2, 0.05, 96, 110)
+    assert "lr" not in made.parameters
+
+
+def test_values_outside_of_the_space_are_known(space: Path) -> None:
+    made = space_from(space, "almog2025/cnn-3", {})
+    assert made.outside(made.start[0]) == {"optimizer": "adam", "weight_decay": 0.0}
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_first_trial_is_the_published_one_and_the_next_come_from_the_space(space: Path) -> None:
+    made = space_from(space, "almog2025/cnn-3", {"depth": 2})
+    search = SpaceSearch(made, optuna.storages.InMemoryStorage(), "sweep", seed=0)
+    trials = [search.suggest(str(number)) for number in range(4)]
+    published = find_experiment("almog2025/cnn-3").config().model_dump() | {"depth": 2}
+    first = {name: value for name, value in trials[0]["config"].items() if name not in DERIVED}  # type: ignore[index]
+    assert first == {name: value for name, value in published.items() if name not in DERIVED}
+    assert trials[0]["params"]["weight_decay"] == 0.0  # type: ignore[index]
+    for trial in trials[1:]:
+        assert made.outside(trial["params"]) == {}  # type: ignore[index]
+    assert "weight_decay" not in search.study.trials[0].params
+    assert search.study.trials[0].params["lr"] == pytest.approx(1e-3)
+
+
+def test_an_interrupted_first_trial_comes_again_as_it_was(space: Path) -> None:
+    from carsray.results import TrialRow
+
+    made = space_from(space, "almog2025/cnn-3", {})
+    search = SpaceSearch(made, optuna.storages.InMemoryStorage(), "sweep", seed=0)
+    search.take_up([TrialRow(0, "running", 1, {}, 0.0, dict(made.start[0]))])
+    again = search.suggest("again")
+    assert again["params"] == made.only_active(made.start[0])  # type: ignore[index]
+
+
+def test_a_file_is_named_with_its_experiment(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[[experiment]]\nid = "best"\nbackbone = "cnn"\nlr = 0.5\n')
+    assert find_experiment(f"{tmp_path}/mine.toml#best").config().lr == 0.5
+
+
+@pytest.mark.parametrize(
+    ("origin", "problem"),
+    [
+        ("almog2025", "must be REPORT/ID or FILE#ID"),
+        ("almog2025/cnn-9", "experiment 'cnn-9': almog2025 has transfer-1,"),
+        ("almog2025/retrieval-3", "is a retrieval; name the training, almog2025/transfer-densenet"),
+        ("almog2025/transfer-1", "is for resnet50, and .*space.toml for cnn; choose a space for the same"),
+        ("nobody/cnn-1", "nobody: is no published report"),
+    ],
+)
+def test_an_origin_that_does_not_fit_is_told(space: Path, origin: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        space_from(space, origin, {})
