@@ -52,5 +52,5 @@ def share(value: Any) -> Any:
 
 def _reason(error: RayError) -> str:
     if isinstance(error, RayTaskError):
-        return f"{type(error.cause).__name__}: {error.cause}\n{error.traceback_str}"
+        return f"{type(error.cause).__name__}: {error.cause}\n{error}"
     return f"its worker process died ({type(error).__name__}); out of memory is the usual reason"

@@ -25,6 +25,7 @@ class RunFolder:
         self.history = root / "history.jsonl"
         self.checkpoint = root / "checkpoint.safetensors"
         self.metrics = root / "metrics.json"
+        self.failed = root / "failed.txt"
 
     def begin(self, run: Run) -> None:
         """Write the settings; a history of an earlier, interrupted run goes."""
@@ -35,6 +36,7 @@ class RunFolder:
             settings |= {"embeddings": run.source.key, "retrieval": run.experiment.retrieval().model_dump()}
         write_json(self.config, settings)
         self.history.unlink(missing_ok=True)
+        self.failed.unlink(missing_ok=True)
 
     def add_epoch(self, metrics: dict[str, float]) -> None:
         """Add a line to the history."""
@@ -48,6 +50,10 @@ class RunFolder:
     def write_checkpoint(self, checkpoint: bytes) -> None:
         """Keep the weights: the training is done."""
         write_bytes(self.checkpoint, checkpoint)
+
+    def write_failed(self, reason: str) -> None:
+        """Keep why the run could not go on, with the traceback if it was a bug; the next call tries again."""
+        write_text(self.failed, reason + "\n")
 
     def write_measured(self, measured: Measured, rows: tuple[Row, ...], classes: tuple[str, ...]) -> None:
         """Every answer, the confusion matrix, the most confused pairs, and, last, the metrics."""

@@ -97,6 +97,7 @@ class _Driver:
             if run.name not in self.failures and self.folder.run(run).missing(run):
                 own = run is task.run or bool(task.reports)
                 self.failures[run.name] = reason if own else f"needs {task.run.id}, which could not run"
+                self.folder.run(run).write_failed(reason)
                 self.view.failed(run, self.failures[run.name])
 
     def _start_training(self, run: Run) -> None:

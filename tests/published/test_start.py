@@ -3,10 +3,14 @@ from pathlib import Path
 import optuna
 import pytest
 
+from carsray.config import SweepSettings
+from carsray.data.records import DataSplit, Row
 from carsray.errors import ConfigError
 from carsray.published.start import find_experiment, space_from
+from carsray.results import TrialRow, create_sweep
 from carsray.settings import DERIVED
 from carsray.tuning.search import SpaceSearch
+from carsray.tuning.sweep import begin_record, read_record
 
 SPACE = """
 [fixed]
@@ -67,8 +71,6 @@ def test_the_first_trial_is_the_published_one_and_the_next_come_from_the_space(s
 
 
 def test_an_interrupted_first_trial_comes_again_as_it_was(space: Path) -> None:
-    from carsray.results import TrialRow
-
     made = space_from(space, "almog2025/cnn-3", {})
     search = SpaceSearch(made, optuna.storages.InMemoryStorage(), "sweep", seed=0)
     search.take_up([TrialRow(0, "running", 1, {}, 0.0, dict(made.start[0]))])
@@ -94,3 +96,14 @@ def test_a_file_is_named_with_its_experiment(tmp_path: Path) -> None:
 def test_an_origin_that_does_not_fit_is_told(space: Path, origin: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         space_from(space, origin, {})
+
+
+def test_a_resumed_sweep_still_begins_with_it(space: Path, tmp_path: Path) -> None:
+    made = space_from(space, "almog2025/cnn-3", {})
+    folder = create_sweep(tmp_path, "sweep")
+    rows = (Row("a.jpg", 0, "aa"), Row("b.jpg", 1, "bb"))
+    split = DataSplit(("x", "y"), rows, rows, (), "as given", "f" * 64)
+    begin_record(folder, made, split, SweepSettings(data=tmp_path, cache=tmp_path))
+    again, _, _ = read_record(folder)
+    assert again.start == made.start
+    assert again.config(again.start[0]) == made.config(made.start[0])
