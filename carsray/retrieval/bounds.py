@@ -12,13 +12,13 @@ from typing import Literal, Self
 
 import numpy as np
 
-from carsray.retrieval.kernels import encode
+from carsray.retrieval.kernels import encode, survey
 
 Distance = Literal["manhattan", "euclidean", "cosine", "inner"]
 ROUND = 1e-12
 """More than float64 loses in a constant or a distance, in relation to it."""
-CHUNK = 512
-"""Most dimensions that are summed in 16 bits."""
+CHUNK = 256
+"""Most dimensions that are summed in 16 bits: the fewer, the finer the step, and the more to add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +36,51 @@ class Terms:
         return cls(np.stack(queries, axis=1), np.stack(gallery))
 
 
-def power_of_two(*sides: np.ndarray) -> float:
-    """A scale, exact in floating point, that brings the largest value near 1; 1 where it is not far from there."""
-    exponent = max(int(np.frexp(np.abs(side).max(initial=0.0))[1]) for side in sides)
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Queries or gallery, and what one pass over them tells."""
+
+    rows: np.ndarray
+    """float32 (N, D), contiguous."""
+    norms: np.ndarray
+    """float64 (N,), Euclidean; not finite where the row is not."""
+    largest: float
+    """The largest sum of absolute values over a chunk of any row."""
+
+
+def survey_side(rows: np.ndarray) -> Side:
+    """One side of a search, from numbers (N, D) that may lie in a file."""
+    # Writable, since Numba would compile everything anew for what is not.
+    rows = np.require(rows, np.float32, ["C", "W"])
+    squares = np.empty(len(rows))
+    largest = survey(rows, chunk_width(rows.shape[1]), squares)
+    return Side(rows, np.sqrt(squares), largest)
+
+
+def chunk_width(dim: int) -> int:
+    """Dimensions in a chunk: as even as can be, in whole vectors of the processor."""
+    return -(-dim // -(-dim // CHUNK) // 64) * 64
+
+
+def power_of_two(*sides: Side) -> float:
+    """A scale, exact in floating point, that brings the largest norm near 1; 1 where it is not far from there."""
+    exponent = max(int(np.frexp(side.norms.max())[1]) for side in sides)
     return 1.0 if abs(exponent) <= 16 else 2.0**-exponent
 
 
-def product_terms(distance: Distance, queries: np.ndarray, gallery: np.ndarray, scale: float) -> Terms:
+def product_terms(distance: Distance, queries: Side, gallery: Side, scale: float) -> Terms:
     """Terms for scores that are inner products of rows (N, D) times scale, in float32."""
-    dim = queries.shape[1]
+    dim = queries.rows.shape[1]
     error = dim * 2.0**-24 / (1 - dim * 2.0**-24)
     tiny = np.sqrt(dim * 2.0**-90)  # what underflow can cost where values lie far below the largest
-    one, two = (_product_side(distance, side, scale) for side in (queries, gallery))
+    one, two = (_product_side(distance, side.norms, scale) for side in (queries, gallery))
     one[2] = error * one[2] + tiny
     two[2] += tiny
     return Terms.of(one, two)
 
 
-def _product_side(distance: Distance, rows: np.ndarray, scale: float) -> list[np.ndarray]:
-    norms = row_norms(rows)
-    none, unit = np.zeros(len(rows)), np.full(len(rows), 1 / scale)
+def _product_side(distance: Distance, norms: np.ndarray, scale: float) -> list[np.ndarray]:
+    none, unit = np.zeros(len(norms)), np.full(len(norms), 1 / scale)
     match distance:
         case "euclidean":  # |x - y|^2 = |x|^2 + |y|^2 - 2 x.y
             return [(1 - ROUND) * norms**2, np.sqrt(2) * unit, norms * scale]
@@ -63,17 +88,6 @@ def _product_side(distance: Distance, rows: np.ndarray, scale: float) -> list[np
             return [none + (0.5 - ROUND), unit / norms, norms * scale]
         case _:
             return [none, unit, norms * scale]
-
-
-def row_norms(rows: np.ndarray) -> np.ndarray:
-    """Euclidean norms of rows (N, D), float64 (N,)."""
-    parts = [np.einsum("nd,nd->n", part, part, dtype=np.float64) for part in _parts(rows)]
-    return np.sqrt(np.concatenate(parts)) if parts else np.zeros(0)
-
-
-def _parts(rows: np.ndarray) -> list[np.ndarray]:
-    """Float64 copies of a few rows at a time, made one by one."""
-    return [rows[start : start + 1024].astype(np.float64) for start in range(0, len(rows), 1024)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +101,20 @@ class Codes:
     terms: Terms
 
 
-def encode_sides(queries: np.ndarray, gallery: np.ndarray) -> Codes:
-    """Codes of rows (Q, D) and (N, D) float32, with the smallest step that lets every chunk's sum fit in 16 bits."""
-    dim = queries.shape[1]
-    chunks = -(-dim // CHUNK)
-    width = -(-dim // chunks // 64) * 64  # whole vectors
-    largest = max(_largest_chunk_sum(side, width) for side in (queries, gallery))
-    step = largest / (2**15 - 1 - width / 2) or 1.0  # half a step is what rounding can add to each of width values
-    sides = [_encode(side, step, (len(side), chunks, width)) for side in (queries, gallery)]
-    (query_codes, query_errors), (gallery_codes, gallery_errors) = sides
-    none = np.zeros(len(queries))
-    rows = np.zeros(len(gallery))
+def encode_sides(queries: Side, gallery: Side) -> Codes:
+    """Codes with the smallest step that lets every chunk's sum of differences fit in 16 bits."""
+    width = chunk_width(queries.rows.shape[1])
+    # Half a step is what rounding can add to each of width values; a pair's sum is at most both sums together.
+    step = max(queries.largest, gallery.largest) / (2**15 - 1 - width / 2) or 1.0
+    (query_codes, query_errors), (gallery_codes, gallery_errors) = (
+        _encode(side.rows, step, width) for side in (queries, gallery)
+    )
+    none, rows = np.zeros(len(query_codes)), np.zeros(len(gallery_codes))
     terms = Terms.of([-query_errors, none - step * (1 - ROUND), none], [-gallery_errors, rows + 1, rows])
     return Codes(query_codes, gallery_codes, terms)
 
 
-def _largest_chunk_sum(rows: np.ndarray, width: int) -> float:
-    starts = range(0, rows.shape[1], width)
-    return max(
-        float(np.abs(rows[:, start : start + width]).sum(axis=1, dtype=np.float64).max(initial=0)) for start in starts
-    )
-
-
-def _encode(rows: np.ndarray, step: float, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    codes, errors = np.zeros(shape, np.int16), np.empty(len(rows))
+def _encode(rows: np.ndarray, step: float, width: int) -> tuple[np.ndarray, np.ndarray]:
+    codes, errors = np.zeros((len(rows), -(-rows.shape[1] // width), width), np.int16), np.empty(len(rows))
     encode(rows, step, codes, errors)
     return codes, errors * (1 + ROUND)

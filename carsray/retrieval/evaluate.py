@@ -39,6 +39,8 @@ class Outcome:
     metrics: dict[str, float]
     right: np.ndarray = field(repr=False)
     """bool (Q,): whether each query was answered rightly."""
+    predicted: np.ndarray = field(repr=False)
+    """int64 (Q,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,4 +152,5 @@ def _points(
         for k in grid.k:
             answers = answer_metrics(predictions[k], labels, classes)
             point = Point(normalize, distance, vote, k)
-            yield Outcome(point, answers | ranked[k] | {"map_at_r": whole} | times, predictions[k] == labels)
+            metrics = answers | ranked[k] | {"map_at_r": whole} | times
+            yield Outcome(point, metrics, predictions[k] == labels, predictions[k])

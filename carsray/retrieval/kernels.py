@@ -10,21 +10,42 @@ import numpy as np
 from numba import njit
 
 MANHATTAN, EUCLIDEAN, COSINE, INNER = range(4)
-SLAB = 128
-"""Gallery rows that stay in the processor's cache while all queries of a block pass over them."""
 
 
-@njit(nogil=True, cache=True)
+SUMS = {"reassoc", "contract"}
+"""Sums may be taken in any order, which a processor needs in order to add several at a time; NaN stays NaN."""
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS)
+def survey(rows: np.ndarray, width: int, squares: np.ndarray) -> float:
+    """Into squares (N,) the sum of each row's squares; the largest sum of absolute values over a chunk of any row."""
+    largest = 0.0
+    for r in range(len(rows)):
+        square = 0.0
+        for start in range(0, rows.shape[1], width):
+            part, size = rows[r, start : start + width], 0.0
+            for d in range(len(part)):
+                value = np.float64(part[d])
+                square += value * value
+                size += abs(value)
+            largest = max(largest, size)
+        squares[r] = square
+    return largest
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS)
 def encode(rows: np.ndarray, step: float, codes: np.ndarray, errors: np.ndarray) -> None:
     """Rows (N, D) as whole numbers of steps, into codes (N, chunks, width) int16, and what that leaves out, summed."""
     width = codes.shape[2]
     for r in range(len(rows)):
         left = 0.0
-        for d in range(rows.shape[1]):
-            value = np.float64(rows[r, d])
-            code = round(value / step)
-            codes[r, d // width, d % width] = np.int16(code)
-            left += abs(value - code * step)
+        for chunk in range(codes.shape[1]):
+            part, into = rows[r, chunk * width : (chunk + 1) * width], codes[r, chunk]
+            for d in range(len(part)):
+                value = np.float64(part[d])
+                code = np.rint(value / step)
+                into[d] = np.int16(code)
+                left += abs(value - code * step)
         errors[r] = left
 
 
@@ -34,11 +55,9 @@ def code_distances(queries: np.ndarray, gallery: np.ndarray, out: np.ndarray) ->
 
     A tile of 2 x 4 pairs at a time: eight sums stay in registers, and a value once loaded serves two or four of them.
     """
-    for slab in range(0, len(gallery), SLAB):
-        end = min(slab + SLAB, len(gallery))
+    for j in range(0, len(gallery), 4):  # four gallery rows stay in the innermost cache, a block of queries in the next
         for i in range(0, len(queries), 2):
-            for j in range(slab, end, 4):
-                _tile(queries, gallery, i, j, end - 1, out)
+            _tile(queries, gallery, i, j, out)
 
 
 @njit(nogil=True, cache=True)
@@ -48,9 +67,9 @@ def _gap(a: int, b: int) -> np.uint16:
 
 
 @njit(nogil=True, cache=True)
-def _tile(queries: np.ndarray, gallery: np.ndarray, i: int, j: int, last: int, out: np.ndarray) -> None:
+def _tile(queries: np.ndarray, gallery: np.ndarray, i: int, j: int, out: np.ndarray) -> None:
     # Beyond an edge the last row is taken again: the same sum is written twice, and no edge needs code of its own.
-    i1 = min(i + 1, len(queries) - 1)
+    i1, last = min(i + 1, len(queries) - 1), len(gallery) - 1
     j1, j2, j3 = min(j + 1, last), min(j + 2, last), min(j + 3, last)
     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.int32(0)
     for chunk in range(queries.shape[1]):

@@ -6,8 +6,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from carsray.errors import DataError
-from carsray.retrieval.bounds import row_norms
-from carsray.retrieval.checks import check_rows
+from carsray.retrieval.bounds import power_of_two, survey_side
+from carsray.retrieval.checks import check_norms
 
 Normalize = Literal["none", "l2", "whiten"]
 NORMALIZATIONS: tuple[Normalize, ...] = get_args(Normalize)
@@ -29,10 +29,12 @@ def fit_normalize(name: Normalize, gallery: np.ndarray) -> Change:
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, D) divided by their Euclidean norms. Raises DataError for a zero row."""
-    check_rows("l2 normalisation", rows, may_be_zero=False)
-    unit: np.ndarray = (rows / row_norms(rows)[:, None]).astype(np.float32)
-    return unit
+    """Rows (N, D) divided by their Euclidean norms, float32. Raises DataError for a zero row."""
+    side = survey_side(rows)
+    check_norms("l2 normalisation", side.norms, may_be_zero=False)
+    scale = power_of_two(side)  # the norm of huge values does not fit in float32
+    unit: np.ndarray = side.rows * np.float32(scale) if scale != 1 else side.rows
+    return unit / (side.norms * scale).astype(np.float32)[:, None]
 
 
 def _whitening(gallery: np.ndarray) -> Change:

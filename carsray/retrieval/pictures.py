@@ -21,6 +21,8 @@ RIGHT, WRONG, ASKED = "#2e8b57", "#c0392b", "#404040"
 def draw_accuracy(outcomes: Sequence[Outcome], path: Path) -> None:
     """Accuracy over k, a panel per distance, a line per normalisation and vote, as PNG."""
     distances = list(dict.fromkeys(each.point.distance for each in outcomes))
+    names = dict.fromkeys(f"{each.point.normalize}, {each.point.vote}" for each in outcomes)
+    colours = {name: f"C{at}" for at, name in enumerate(names)}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(1.5 + 3.2 * len(distances), 3.6), layout="constrained")
         panels = figure.subplots(1, len(distances), sharey=True, squeeze=False)[0]
@@ -30,8 +32,8 @@ def draw_accuracy(outcomes: Sequence[Outcome], path: Path) -> None:
                 if each.point.distance == distance:
                     name = f"{each.point.normalize}, {each.point.vote}"
                     lines.setdefault(name, []).append((each.point.k, each.metrics["accuracy"]))
-            for at, (name, values) in enumerate(lines.items()):
-                axes.plot(*zip(*sorted(values), strict=True), marker="o", ms=3, label=name, color=f"C{at}")
+            for name, values in lines.items():
+                axes.plot(*zip(*sorted(values), strict=True), marker="o", ms=3, label=name, color=colours[name])
             axes.set(title=distance, xlabel="k")
             axes.grid(alpha=0.3)
         panels[0].set_ylabel("accuracy")

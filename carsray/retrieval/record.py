@@ -1,4 +1,4 @@
-"""retrieval.csv and retrieval.json of a sweep's folder: every point of the grid, and the chosen one."""
+"""The table and the choice of a retrieval sweep, retrieval.csv and retrieval.json a sweep's folder."""
 
 import io
 import math
@@ -56,12 +56,12 @@ def table(outcomes: Sequence[Outcome], tie: str) -> pd.DataFrame:
     return frame.sort_values(["accuracy", "f1_macro", "k"], ascending=[False, False, True], kind="stable")
 
 
-def write_record(folder: Path, outcomes: Sequence[Outcome], grid: Grid, facts: dict[str, Any]) -> None:
-    """Write both files. Facts say what was searched: source, protocol, sizes."""
+def write_record(stem: Path, outcomes: Sequence[Outcome], grid: Grid, facts: dict[str, Any]) -> None:
+    """Write STEM.csv and STEM.json. Facts say what was searched: source, protocol, sizes."""
     frame, best = table(outcomes, grid.tie), best_of(outcomes)
     text = io.StringIO()
     frame.round(6).to_csv(text, index=False)
-    write_text(folder / "retrieval.csv", text.getvalue())
+    write_text(stem.with_suffix(".csv"), text.getvalue())
     rivals = [asdict(each.point) for each in outcomes if each is not best and not separable(best, each)]
     record = {
         "chosen": asdict(best.point) | {"tie": grid.tie},
@@ -71,7 +71,7 @@ def write_record(folder: Path, outcomes: Sequence[Outcome], grid: Grid, facts: d
         "points": len(outcomes),
         "not_separable_from_chosen": rivals,
     }
-    write_json(folder / "retrieval.json", record | facts)
+    write_json(stem.with_suffix(".json"), record | facts)
 
 
 def curve(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:

@@ -7,16 +7,16 @@ are torch's, the fastest there are on both kinds of device; Manhattan distances 
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 import torch
 
-from carsray.retrieval.bounds import Distance, Terms, encode_sides, power_of_two, product_terms
-from carsray.retrieval.checks import check_search
+from carsray.retrieval.bounds import Distance, Side, Terms, encode_sides, power_of_two, product_terms, survey_side
+from carsray.retrieval.checks import check_norms, check_shapes
 from carsray.retrieval.kernels import COSINE, EUCLIDEAN, INNER, MANHATTAN, code_distances, top_k
+from carsray.retrieval.search_torch import full_precision, search_on_device
 
 DISTANCES: tuple[Distance, ...] = get_args(Distance)
 KINDS = {"manhattan": MANHATTAN, "euclidean": EUCLIDEAN, "cosine": COSINE, "inner": INNER}
@@ -58,12 +58,14 @@ def search(
     gallery: np.ndarray, queries: np.ndarray, k: int, distances: Sequence[Distance], device: str = "cpu"
 ) -> dict[Distance, Neighbours]:
     """The k nearest under each of several distances; euclidean, cosine and inner share their inner products."""
-    check_search(gallery, queries, k, distances)
-    queries = np.require(queries, np.float32, ["C", "W"])  # writable: Numba compiles anew for what is not
+    check_shapes(gallery, queries, k)
+    asked = survey_side(queries)
+    check_norms("queries", asked.norms, "cosine" not in distances)
     found: dict[Distance, list[Neighbours]] = {distance: [] for distance in distances}
     for start in range(0, len(gallery), SLAB):
-        slab = np.require(gallery[start : start + SLAB], np.float32, ["C", "W"])
-        for distance, part in _search_slab(slab, queries, min(k, len(slab)), distances, device).items():
+        slab = survey_side(gallery[start : start + SLAB])
+        check_norms("gallery", slab.norms, "cosine" not in distances, start)
+        for distance, part in _search_slab(slab, asked, min(k, len(slab.rows)), distances, device).items():
             found[distance].append(Neighbours(part.distances, part.rows + start))
     return {distance: merge(parts, k) for distance, parts in found.items()}
 
@@ -87,13 +89,12 @@ def without_self(found: Neighbours) -> Neighbours:
 
 
 def _search_slab(
-    gallery: np.ndarray, queries: np.ndarray, k: int, distances: Sequence[Distance], device: str
+    gallery: Side, queries: Side, k: int, distances: Sequence[Distance], device: str
 ) -> dict[Distance, Neighbours]:
     if device != "cpu":
-        from carsray.retrieval.search_torch import search_on_device
-
         return {name: Neighbours(*search_on_device(gallery, queries, k, name, device)) for name in distances}
-    found = {name: Neighbours(np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)) for name in distances}
+    shape = len(queries.rows), k
+    found = {name: Neighbours(np.empty(shape), np.empty(shape, np.int64)) for name in distances}
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         if "manhattan" in found:
             _by_codes(gallery, queries, found["manhattan"], pool)
@@ -102,27 +103,24 @@ def _search_slab(
     return found
 
 
-def _by_codes(gallery: np.ndarray, queries: np.ndarray, found: Neighbours, pool: ThreadPoolExecutor) -> None:
+def _by_codes(gallery: Side, queries: Side, found: Neighbours, pool: ThreadPoolExecutor) -> None:
     codes = encode_sides(queries, gallery)
 
     def work(block: slice) -> None:
-        scores = np.empty((block.stop - block.start, len(gallery)), np.int32)
+        scores = np.empty((block.stop - block.start, len(gallery.rows)), np.int32)
         code_distances(codes.queries[block], codes.gallery, scores)
         _pick("manhattan", gallery, queries, scores, codes.terms, block, found)
 
-    list(pool.map(work, _blocks(len(queries), BLOCK // 2)))
+    list(pool.map(work, _blocks(len(queries.rows), BLOCK // 2)))
 
 
-def _by_products(
-    gallery: np.ndarray, queries: np.ndarray, found: dict[Distance, Neighbours], pool: ThreadPoolExecutor
-) -> None:
+def _by_products(gallery: Side, queries: Side, found: dict[Distance, Neighbours], pool: ThreadPoolExecutor) -> None:
     scale = power_of_two(queries, gallery)
     terms = {distance: product_terms(distance, queries, gallery, scale) for distance in found}
-    columns = torch.from_numpy(gallery if scale == 1 else (gallery * scale).astype(np.float32)).T
-    for block in _blocks(len(queries), BLOCK):
-        rows = torch.from_numpy((queries[block] * scale).astype(np.float32))
+    columns = torch.from_numpy(_times(gallery.rows, scale)).T
+    for block in _blocks(len(queries.rows), BLOCK):
         with full_precision():
-            scores = (rows @ columns).numpy()
+            scores = (torch.from_numpy(_times(queries.rows[block], scale)) @ columns).numpy()
 
         def work(task: tuple[Distance, slice], scores: np.ndarray = scores, first: int = block.start) -> None:
             name, part = task
@@ -132,30 +130,23 @@ def _by_products(
         list(pool.map(work, [(name, part) for part in _blocks(block.stop, BLOCK // 4, block.start) for name in found]))
 
 
+def _times(rows: np.ndarray, scale: float) -> np.ndarray:
+    scaled: np.ndarray = rows if scale == 1 else (rows * scale).astype(np.float32)
+    return scaled
+
+
 def _pick(
     distance: Distance,
-    gallery: np.ndarray,
-    queries: np.ndarray,
+    gallery: Side,
+    queries: Side,
     scores: np.ndarray,
     terms: Terms,
     block: slice,
     found: Neighbours,
 ) -> None:
-    kind = KINDS[distance]
     into = found.distances[block], found.rows[block]
-    top_k(kind, queries[block], gallery, scores, terms.queries[block], terms.gallery, *into)
+    top_k(KINDS[distance], queries.rows[block], gallery.rows, scores, terms.queries[block], terms.gallery, *into)
 
 
 def _blocks(stop: int, size: int, start: int = 0) -> Iterator[slice]:
     return (slice(at, min(at + size, stop)) for at in range(start, stop, size))
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Let no float32 product be rounded further, as torch may have been asked to: the bounds count on it."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

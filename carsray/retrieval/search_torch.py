@@ -1,10 +1,13 @@
 """The same search on a GPU: scores and bounds by torch, the nearest few measured again in float64."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from carsray.retrieval.bounds import Distance, power_of_two, product_terms
+from carsray.retrieval.bounds import Distance, Side, power_of_two, product_terms
 
 SCORES = 1 << 26
 """Scores in memory at a time; measured distances take a quarter of this many values."""
@@ -13,15 +16,15 @@ SPARE = 32
 
 
 def search_on_device(
-    gallery: np.ndarray, queries: np.ndarray, k: int, distance: Distance, device: str
+    gallery: Side, queries: Side, k: int, distance: Distance, device: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances float64 (Q, k) and rows int64 (Q, k): as `search`, for finite float32 rows that fit on the device."""
-    rows = torch.from_numpy(np.ascontiguousarray(gallery, np.float32)).to(device)
+    """Distances float64 (Q, k) and rows int64 (Q, k): as `search`, for rows that fit on the device."""
+    rows = torch.from_numpy(gallery.rows).to(device)
     bounds = _Bounds(gallery, queries, distance, device)
-    size = max(SCORES // len(gallery), 1)
+    size = max(SCORES // len(gallery.rows), 1)
     parts = []
-    for start in range(0, len(queries), size):
-        block = torch.from_numpy(np.ascontiguousarray(queries[start : start + size], np.float32)).to(device)
+    for start in range(0, len(queries.rows), size):
+        block = torch.from_numpy(queries.rows[start : start + size]).to(device)
         parts.append(_top_k(block, rows, bounds(block, rows, start), k, distance))
     return tuple(torch.cat(side).cpu().numpy() for side in zip(*parts, strict=True))  # type: ignore[return-value]
 
@@ -29,7 +32,7 @@ def search_on_device(
 class _Bounds:
     """Lower bounds float64 (B, N) of the distances of a block of queries."""
 
-    def __init__(self, gallery: np.ndarray, queries: np.ndarray, distance: Distance, device: str) -> None:
+    def __init__(self, gallery: Side, queries: Side, distance: Distance, device: str) -> None:
         self.distance = distance
         self.scale = power_of_two(gallery, queries)
         if distance != "manhattan":
@@ -43,7 +46,8 @@ class _Bounds:
             error = (block.shape[1] + 1) * 2.0**-23
             return torch.cdist(block, rows, p=1.0).double() * ((1 - error) / self.scale)
         constant, factor, norm = self.queries[start : start + len(block), :, None].unbind(1)
-        scores = (block @ rows.T).double()
+        with full_precision():
+            scores = (block @ rows.T).double()
         return constant + self.gallery[0] - factor * self.gallery[1] * (scores + norm * self.gallery[2])
 
 
@@ -84,3 +88,14 @@ def _distances(block: Tensor, candidates: Tensor, distance: Distance) -> Tensor:
         case "cosine":
             lengths = (q.square().sum(-1) * g.square().sum(-1)).sqrt()
             return (1 - (q * g).sum(-1) / lengths).clamp(min=0)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Let no float32 product be rounded further, as torch may have been asked to: the bounds count on it."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -13,7 +13,7 @@ from carsray.data.pack import ensure_pack
 from carsray.data.records import Row
 from carsray.progress import Report, silent
 from carsray.retrieval.bounds import Distance
-from carsray.retrieval.checks import check_search
+from carsray.retrieval.checks import check_shapes
 from carsray.retrieval.embed import embed
 from carsray.retrieval.evaluate import Search
 from carsray.retrieval.search import Neighbours, merge, search
@@ -50,7 +50,7 @@ def search_in_shards(crew: Crew) -> Search:
     def find(
         gallery: np.ndarray, queries: np.ndarray, k: int, distances: Sequence[Distance]
     ) -> dict[Distance, Neighbours]:
-        check_search(gallery, queries, k, distances)
+        check_shapes(gallery, queries, k)
         cuts = np.linspace(0, len(gallery), min(crew.size, len(gallery)) + 1).astype(int)
         shards = [(start, gallery[start:stop]) for start, stop in pairwise(cuts.tolist())]
         parts = crew.map(search_shard, shards, queries, k, distances)

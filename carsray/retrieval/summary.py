@@ -34,22 +34,34 @@ class Searched:
     queries: Embedded | None
     split: DataSplit | None = None
     """Of the sweep whose train and val these are; none for embeddings that a person brought."""
+    alone: bool = False
+    """Leave-one-out: each query is searched in the others."""
+
+    @property
+    def sides(self) -> tuple[Embedded, Embedded | None]:
+        """What is searched, and for what; without queries, each row of the gallery in all the others."""
+        return (self.queries or self.gallery, None) if self.alone else (self.gallery, self.queries)
+
+    def file(self, ending: str) -> Path:
+        """A file of this sweep; the two protocols have their own."""
+        own = "-leave-one-out" if self.sides[1] is None else ""
+        return self.folder / f"retrieval{own}{ending}"
 
 
-def write_results(searched: Searched, outcomes: Sequence[Outcome], grid: Grid, protocol: str) -> None:
-    """Write retrieval.csv, retrieval.json and both pictures."""
-    loo = protocol == "leave-one-out" or searched.queries is None
+def write_results(searched: Searched, outcomes: Sequence[Outcome], grid: Grid) -> None:
+    """Write the table, the choice and both pictures."""
+    gallery, queries = searched.sides
     facts = {
         "source": searched.source,
-        "protocol": "leave-one-out" if loo else protocol,
-        "gallery": len((searched.queries if loo and searched.queries else searched.gallery).labels),
+        "protocol": "leave-one-out" if queries is None else "same-classes",
+        "gallery": len(gallery.labels),
         "queries": len(outcomes[0].right),
-        "dimensions": searched.gallery.rows.shape[1],
+        "dimensions": gallery.rows.shape[1],
     }
-    write_record(searched.folder, outcomes, grid, facts)
-    draw_accuracy(outcomes, searched.folder / "retrieval-accuracy.png")
-    if searched.split is not None and not loo:
-        write_bytes(searched.folder / "retrieval-neighbours.png", _examples(searched, best_of(outcomes)))
+    write_record(searched.file(""), outcomes, grid, facts)
+    draw_accuracy(outcomes, searched.file("-accuracy.png"))
+    if searched.split is not None and queries is not None:
+        write_bytes(searched.file("-neighbours.png"), _examples(searched, best_of(outcomes)))
 
 
 def _examples(searched: Searched, best: Outcome) -> bytes:
@@ -74,20 +86,19 @@ def _picture(path: str) -> np.ndarray:
         return np.asarray(file.convert("RGB").resize((SIDE, SIDE)))
 
 
-def write_index(
-    searched: Searched, gallery: Embedded, queries: Embedded, kind: Literal["ivf", "hnsw"], outcomes: Sequence[Outcome]
-) -> None:
+def write_index(searched: Searched, kind: Literal["ivf", "hnsw"], outcomes: Sequence[Outcome]) -> None:
     """Build an approximate index for the chosen point, measure it, write retrieval.index and retrieval-index.json."""
     from carsray.retrieval.serving import build_index, measure_index, save_index
 
     point = best_of(outcomes).point
+    gallery, queries = searched.sides[0], searched.sides[1] or searched.sides[0]
     change = fit_normalize(point.normalize, gallery.rows)
     rows, asked = change(gallery.rows), change(queries.rows)
     index = build_index(kind, rows, point.distance)
     served = measure_index(index, kind, rows, asked, point.k, point.distance)
-    save_index(index, searched.folder / "retrieval.index")
+    save_index(index, searched.file(".index"))
     facts = {"normalize": point.normalize, "distance": point.distance, "approximate": True}
-    write_json(searched.folder / "retrieval-index.json", facts | asdict(served))
+    write_json(searched.file("-index.json"), facts | asdict(served))
     Console(highlight=False, soft_wrap=True).print(
         f"Approximate index ({kind}): finds {served.recall:.1%} of the exact {point.k} nearest, "
         f"{served.queries_per_second:,.0f} queries a second"
@@ -97,6 +108,8 @@ def write_index(
 def print_best(searched: Searched, outcomes: Sequence[Outcome], grid: Grid) -> None:
     """The best points, how sure they are, where everything is."""
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no edge
     best = best_of(outcomes)
     shown = sorted(outcomes, key=lambda each: (-each.metrics["accuracy"], -each.metrics["f1_macro"], each.point.k))
     columns = ("accuracy", "f1_macro", "recall_at_k", "map_at_k", "map_at_r")
@@ -111,6 +124,6 @@ def print_best(searched: Searched, outcomes: Sequence[Outcome], grid: Grid) -> N
         f"Best of {len(outcomes)} points: {best.metrics['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}; "
         f"{level - 1} others cannot be told from it. Ties go to the {grid.tie.replace('-', ' ')}."
     )
-    for name in ("retrieval.csv", "retrieval.json", "retrieval-accuracy.png", "retrieval-neighbours.png"):
-        if (searched.folder / name).exists():
-            console.print(f"  {searched.folder / name}")
+    for ending in (".csv", ".json", "-accuracy.png", "-neighbours.png", "-index.json"):
+        if searched.file(ending).exists():
+            console.print(f"  {searched.file(ending)}")

@@ -33,7 +33,8 @@ def test_every_point_predicts_what_scikit_learn_does() -> None:
         weights = "uniform" if each.point.vote == "majority" else "distance"
         model = KNeighborsClassifier(each.point.k, weights=weights, metric=each.point.distance, algorithm="brute")
         predicted = model.fit(change(GALLERY.rows), GALLERY.labels).predict(change(QUERIES.rows))
-        np.testing.assert_array_equal(each.right, predicted == QUERIES.labels, err_msg=str(each.point))
+        np.testing.assert_array_equal(each.predicted, predicted, err_msg=str(each.point))
+        np.testing.assert_array_equal(each.right, predicted == QUERIES.labels)
 
 
 def test_at_length_one_euclidean_cosine_and_inner_agree() -> None:

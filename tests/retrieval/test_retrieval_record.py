@@ -15,7 +15,7 @@ from carsray.retrieval.record import best_of, curve, separable, wilson, write_re
 def outcome(right: list[bool] | np.ndarray, k: int = 1, f1: float = 0.5, distance: str = "cosine") -> Outcome:
     right = np.asarray(right)
     metrics = {"accuracy": float(right.mean()), "f1_macro": f1, "map_at_r": float("nan")}
-    return Outcome(Point("l2", distance, "majority", k), metrics, right)
+    return Outcome(Point("l2", distance, "majority", k), metrics, right, right.astype(int))
 
 
 def test_the_best_has_the_highest_accuracy_then_f1_then_the_smaller_k() -> None:
@@ -44,7 +44,7 @@ def test_the_interval_is_scipys_wilson() -> None:
 
 def test_both_files_hold_the_points_the_choice_and_the_tie_rule(tmp_path) -> None:
     points = [outcome([0, 0, 1], 1), outcome([1, 1, 1], 3), outcome([1, 1, 0], 5)]
-    write_record(tmp_path, points, Grid(tie="nearest"), {"protocol": "same-classes"})
+    write_record(tmp_path / "retrieval", points, Grid(tie="nearest"), {"protocol": "same-classes"})
     frame = pd.read_csv(tmp_path / "retrieval.csv")
     assert frame["k"].tolist() == [3, 5, 1]
     assert set(frame["tie"]) == {"nearest"}

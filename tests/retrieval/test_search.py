@@ -6,7 +6,9 @@ from naive_neighbours import disagreements, naive_distances
 
 from carsray.errors import CarsrayError
 from carsray.retrieval import search as module
+from carsray.retrieval.bounds import survey_side
 from carsray.retrieval.search import DISTANCES, Neighbours, merge, nearest, search, without_self
+from carsray.retrieval.search_torch import search_on_device
 
 
 @st.composite
@@ -116,13 +118,11 @@ def test_leave_one_out_drops_the_row_itself_even_among_copies() -> None:
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_torch_gives_the_same_ranking(distance: str) -> None:
-    from carsray.retrieval.search_torch import search_on_device
-
     rng = np.random.default_rng(5)
     gallery, queries = rng.random((500, 40), np.float32), rng.random((30, 40), np.float32)
     gallery[100:300] = gallery[100]
     queries[3] = gallery[100]
-    distances, rows = search_on_device(gallery, queries, 9, distance, "cpu")
+    distances, rows = search_on_device(survey_side(gallery), survey_side(queries), 9, distance, "cpu")
     expected = search(gallery, queries, 9, [distance])[distance]
     np.testing.assert_array_equal(rows, expected.rows)
     np.testing.assert_allclose(distances, expected.distances, rtol=1e-9, atol=1e-12)

@@ -1,0 +1,77 @@
+"""Two Ray nodes on one machine give what one process gives."""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import ray
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from ray.cluster_utils import Cluster
+
+from carsray.cluster.crew import Crew
+from carsray.config import RunConfig, TrialConfig
+from carsray.data.pack import ensure_pack
+from carsray.data.records import Row
+from carsray.errors import DataError
+from carsray.models import build_network
+from carsray.retrieval import shards
+from carsray.retrieval.embed import embed
+from carsray.retrieval.search import DISTANCES, search
+from carsray.retrieval.shards import embed_in_shards, search_in_shards
+from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
+
+pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+
+
+@pytest.fixture(scope="module")
+def crew() -> Iterator[Crew]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=2)
+    ray.init(cluster.address, log_to_driver=False)
+    with Crew(3) as hands:
+        yield hands
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_the_crew_works_on_both_nodes(crew: Crew) -> None:
+    def node(_: int) -> str:  # within the test, since the workers cannot import this file
+        return str(ray.get_runtime_context().get_node_id())
+
+    assert len(set(crew.map(node, range(3)))) == 2
+
+
+@given(st.integers(0, 2**32), st.integers(1, 5))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_ranking_is_that_of_one_node_to_the_last_bit(crew: Crew, seed: int, values: int) -> None:
+    rng = np.random.default_rng(seed)
+    gallery = rng.integers(0, values, (50, 6)) + np.float32(1)  # with few values there are ties across shards
+    queries = rng.integers(0, values, (9, 6)) + np.float32(1)
+    whole, parts = search(gallery, queries, 20, DISTANCES), search_in_shards(crew)(gallery, queries, 20, DISTANCES)
+    for distance in DISTANCES:
+        np.testing.assert_array_equal(parts[distance].rows, whole[distance].rows)
+        np.testing.assert_array_equal(parts[distance].distances, whole[distance].distances)
+
+
+def test_an_error_of_the_work_comes_back_as_it_is(crew: Crew) -> None:
+    with pytest.raises(DataError, match="NaN or infinity"):
+        crew.map(shards.search_shard, [(0, np.full((3, 2), np.nan, np.float32))], np.ones((1, 2)), 1, ["euclidean"])
+
+
+def test_embeddings_are_those_of_one_machine(crew: Crew, tmp_path, monkeypatch) -> None:
+    config = TrialConfig(backbone="cnn", depth=2, width=4, hidden=6, image_size=16, pack_size=16, precision="float32")
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(300):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+        rows.append(Row(str(path), 0, hashlib.sha256(path.read_bytes()).hexdigest()))
+    network, run = build_network(config, 2), RunConfig(device="cpu", cache=tmp_path / "cache")
+    checkpoint = checkpoint_bytes(network, CheckpointInfo(config, ("a", "b"), 1))
+    monkeypatch.setattr(shards, "PICTURES", 128)
+    found = embed_in_shards(crew, checkpoint, rows, run)
+    whole = embed(network, ensure_pack(rows, config, run.cache), config, run)
+    np.testing.assert_allclose(found, whole, rtol=1e-6)
