@@ -1,6 +1,7 @@
 """``carsray retrieval``."""
 
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +11,7 @@ from carsray.cli.sweep import RESULTS
 
 if TYPE_CHECKING:
     from carsray.progress import Report
-    from carsray.retrieval.evaluate import Embedded, Search
+    from carsray.retrieval.evaluate import Search
     from carsray.retrieval.source import EmbedRows
     from carsray.retrieval.summary import Searched
 
@@ -65,12 +66,11 @@ def retrieval(
     with ExitStack() as stack:
         find, work = _on_cluster(stack, address)
         searched = _searched(results, name, trial, checkpoint, embeddings, work, stack)
-        gallery, queries = _sides(searched, protocol)
-        report = stack.enter_context(bar("Searching"))
-        outcomes = evaluate_grid(gallery, queries, grid, find, report)
-    write_results(searched, outcomes, grid, protocol)
+        searched = replace(searched, alone=protocol == "leave-one-out")
+        outcomes = evaluate_grid(*searched.sides, grid, find, stack.enter_context(bar("Searching")))
+    write_results(searched, outcomes, grid)
     if index:
-        write_index(searched, gallery, queries or gallery, index, outcomes)
+        write_index(searched, index, outcomes)
     print_best(searched, outcomes, grid)
 
 
@@ -122,9 +122,3 @@ def _searched(
 
     gallery, queries = embed_split(path, split, RunConfig(cache=settings.cache), report, work)
     return Searched(folder.root, str(path), gallery, queries, split)
-
-
-def _sides(searched: "Searched", protocol: Protocol) -> "tuple[Embedded, Embedded | None]":
-    if protocol == "leave-one-out" or searched.queries is None:
-        return searched.queries or searched.gallery, None
-    return searched.gallery, searched.queries
