@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -75,11 +76,13 @@ def retrieval(
 
 
 def _on_cluster(stack: ExitStack, address: str | None) -> "tuple[Search, EmbedRows]":
+    import torch
+
     from carsray.retrieval.search import search
     from carsray.retrieval.source import embed_rows
 
     if address is None:
-        return search, embed_rows
+        return partial(search, device="cuda" if torch.cuda.is_available() else "cpu"), embed_rows
     from carsray.cluster.connect import connected
     from carsray.cluster.crew import Crew
     from carsray.retrieval.shards import embed_in_shards, search_in_shards

@@ -55,18 +55,26 @@ def nearest(
 
 
 def search(
-    gallery: np.ndarray, queries: np.ndarray, k: int, distances: Sequence[Distance], device: str = "cpu"
+    gallery: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    distances: Sequence[Distance],
+    device: str = "cpu",
+    first: int = 0,
 ) -> dict[Distance, Neighbours]:
-    """The k nearest under each of several distances; euclidean, cosine and inner share their inner products."""
+    """The k nearest under each of several distances; euclidean, cosine and inner share their inner products.
+
+    Gallery rows are numbered from first, for a gallery that is a part of another.
+    """
     check_shapes(gallery, queries, k)
     asked = survey_side(queries)
     check_norms("queries", asked.norms, "cosine" not in distances)
     found: dict[Distance, list[Neighbours]] = {distance: [] for distance in distances}
     for start in range(0, len(gallery), SLAB):
         slab = survey_side(gallery[start : start + SLAB])
-        check_norms("gallery", slab.norms, "cosine" not in distances, start)
+        check_norms("gallery", slab.norms, "cosine" not in distances, first + start)
         for distance, part in _search_slab(slab, asked, min(k, len(slab.rows)), distances, device).items():
-            found[distance].append(Neighbours(part.distances, part.rows + start))
+            found[distance].append(Neighbours(part.distances, part.rows + first + start))
     return {distance: merge(parts, k) for distance, parts in found.items()}
 
 

@@ -64,5 +64,4 @@ def search_shard(
 ) -> dict[Distance, Neighbours]:
     """The k nearest within one shard: its first row's number, and its rows."""
     start, rows = shard
-    found = search(rows, queries, min(k, len(rows)), distances)
-    return {name: Neighbours(part.distances, part.rows + start) for name, part in found.items()}
+    return search(rows, queries, min(k, len(rows)), distances, first=start)

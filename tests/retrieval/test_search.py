@@ -116,8 +116,16 @@ def test_leave_one_out_drops_the_row_itself_even_among_copies() -> None:
     np.testing.assert_array_equal(found.rows, exact.argsort(axis=1, kind="stable")[:, :3])
 
 
+@given(problems())
+@settings(max_examples=150, deadline=None)
+def test_torch_gives_the_same_ranking(problem: tuple[np.ndarray, np.ndarray, int, str]) -> None:
+    gallery, queries, k, distance = problem
+    _, rows = search_on_device(survey_side(gallery), survey_side(queries), k, distance, "cpu")
+    assert disagreements(gallery, queries, rows, distance) == []
+
+
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_torch_gives_the_same_ranking(distance: str) -> None:
+def test_torch_gives_the_same_ties_beyond_its_candidates(distance: str) -> None:
     rng = np.random.default_rng(5)
     gallery, queries = rng.random((500, 40), np.float32), rng.random((30, 40), np.float32)
     gallery[100:300] = gallery[100]

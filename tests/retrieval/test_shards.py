@@ -57,8 +57,10 @@ def test_the_ranking_is_that_of_one_node_to_the_last_bit(crew: Crew, seed: int, 
 
 
 def test_an_error_of_the_work_comes_back_as_it_is(crew: Crew) -> None:
-    with pytest.raises(DataError, match="NaN or infinity"):
-        crew.map(shards.search_shard, [(0, np.full((3, 2), np.nan, np.float32))], np.ones((1, 2)), 1, ["euclidean"])
+    gallery = np.ones((9, 2), np.float32)
+    gallery[7] = np.nan
+    with pytest.raises(DataError, match="gallery: row 7 holds NaN or infinity"):
+        search_in_shards(crew)(gallery, np.ones((1, 2)), 1, ["euclidean"])
 
 
 def test_embeddings_are_those_of_one_machine(crew: Crew, tmp_path, monkeypatch) -> None:
