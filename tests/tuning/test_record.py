@@ -136,7 +136,7 @@ def test_the_table_has_every_trial_best_first_and_is_complete_at_the_end(folder:
     recorder.on_experiment_end([])
     rows = table_of(folder)
     assert [row["trial"] for row in rows] == ["1", "2", "0"]
-    columns = ["trial", "state", "epochs", BEST, "val/accuracy", "val/loss", "seconds/compute", "seconds"]
+    columns = ["trial", "state", "epochs", BEST, "val/accuracy", "val/loss", "seconds"]
     assert list(rows[0]) == [*columns, "optimizer", "lr", "momentum"]
     assert rows[0]["momentum"] == ""
 
