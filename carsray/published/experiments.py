@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from carsray.config import TrialConfig, trial_config
 from carsray.data.records import SplitName
 from carsray.errors import ConfigError
-from carsray.retrieval.bounds import Distance
-from carsray.retrieval.normalize import Normalize
-from carsray.retrieval.vote import Vote
+from carsray.retrieval.names import Distance, Normalize, Vote
 from carsray.space import Value
 
 

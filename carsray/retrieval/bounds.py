@@ -8,13 +8,13 @@ bounded through codes, whole numbers of a step: sum |x - y| >= step sum |code x 
 """
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
 from carsray.retrieval.kernels import encode, survey
+from carsray.retrieval.names import Distance
 
-Distance = Literal["manhattan", "euclidean", "cosine", "inner"]
 ROUND = 1e-12
 """More than float64 loses in a constant or a distance, in relation to it."""
 CHUNK = 256

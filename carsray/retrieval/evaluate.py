@@ -8,10 +8,10 @@ import numpy as np
 
 from carsray.errors import ConfigError, DataError
 from carsray.progress import Report, silent
-from carsray.retrieval.bounds import Distance
 from carsray.retrieval.grid import Grid, Point
 from carsray.retrieval.metrics import answer_metrics, map_at_k, map_at_r, precision_at_k, recall_at_k
-from carsray.retrieval.normalize import Normalize, fit_normalize
+from carsray.retrieval.names import Distance, Normalize
+from carsray.retrieval.normalize import fit_normalize
 from carsray.retrieval.search import Neighbours, search, without_self
 from carsray.retrieval.vote import predict, vote_weights
 

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carsray.retrieval.bounds import Distance
-from carsray.retrieval.normalize import NORMALIZATIONS, Normalize
-from carsray.retrieval.search import DISTANCES
-from carsray.retrieval.vote import TIES, VOTES, Tie, Vote
+from carsray.retrieval.names import DISTANCES, NORMALIZATIONS, TIES, VOTES, Distance, Normalize, Tie, Vote
 from carsray.toml_lines import Problems, parse_toml, read_toml_text
 
 LARGEST_K = 100

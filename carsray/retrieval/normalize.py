@@ -1,16 +1,14 @@
 """What is done to embeddings before they are compared, fitted on the gallery alone."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import numpy as np
 
 from carsray.errors import DataError
 from carsray.retrieval.bounds import power_of_two, survey_side
 from carsray.retrieval.checks import check_norms
+from carsray.retrieval.names import Normalize
 
-Normalize = Literal["none", "l2", "whiten"]
-NORMALIZATIONS: tuple[Normalize, ...] = get_args(Normalize)
 KEPT = 0.99
 """Share of the gallery's variance that whitening keeps; what lies beyond is mostly noise, and would be blown up."""
 Change = Callable[[np.ndarray], np.ndarray]

@@ -8,17 +8,16 @@ are torch's, the fastest there are on both kinds of device; Manhattan distances 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import torch
 
-from carsray.retrieval.bounds import Distance, Side, Terms, encode_sides, power_of_two, product_terms, survey_side
+from carsray.retrieval.bounds import Side, Terms, encode_sides, power_of_two, product_terms, survey_side
 from carsray.retrieval.checks import check_norms, check_shapes
 from carsray.retrieval.kernels import COSINE, EUCLIDEAN, INNER, MANHATTAN, code_distances, top_k
+from carsray.retrieval.names import Distance
 from carsray.retrieval.search_torch import full_precision, search_on_device
 
-DISTANCES: tuple[Distance, ...] = get_args(Distance)
 KINDS = {"manhattan": MANHATTAN, "euclidean": EUCLIDEAN, "cosine": COSINE, "inner": INNER}
 BLOCK = 256
 """Queries whose scores are in memory at a time."""

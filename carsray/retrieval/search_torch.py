@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carsray.retrieval.bounds import Distance, Side, power_of_two, product_terms
+from carsray.retrieval.bounds import Side, power_of_two, product_terms
+from carsray.retrieval.names import Distance
 
 SCORES = 1 << 26
 """Scores in memory at a time; measured distances take a quarter of this many values."""

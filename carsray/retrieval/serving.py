@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 
 from carsray.files import write_bytes
-from carsray.retrieval.bounds import Distance
+from carsray.retrieval.names import Distance
 from carsray.retrieval.normalize import unit_length
 from carsray.retrieval.search import nearest
 

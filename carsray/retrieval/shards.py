@@ -12,10 +12,10 @@ from carsray.config import RunConfig
 from carsray.data.pack import ensure_pack
 from carsray.data.records import Row
 from carsray.progress import Report, silent
-from carsray.retrieval.bounds import Distance
 from carsray.retrieval.checks import check_shapes
 from carsray.retrieval.embed import embed
 from carsray.retrieval.evaluate import Search
+from carsray.retrieval.names import Distance
 from carsray.retrieval.search import Neighbours, merge, search
 from carsray.training.checkpoint import load_checkpoint
 

@@ -1,14 +1,11 @@
 """From the labels of neighbours to a prediction, for every k from one search."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 
-Vote = Literal["majority", "distance-weighted", "softmax"]
-Tie = Literal["lowest-label", "nearest"]
-VOTES: tuple[Vote, ...] = get_args(Vote)
-TIES: tuple[Tie, ...] = get_args(Tie)
+from carsray.retrieval.names import Tie, Vote
+
 TEMPERATURE = 0.2
 """Of the softmax vote, in units of the distance to the query's own nearest neighbour."""
 

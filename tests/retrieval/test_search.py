@@ -7,7 +7,8 @@ from naive_neighbours import disagreements, naive_distances
 from carsray.errors import CarsrayError
 from carsray.retrieval import search as module
 from carsray.retrieval.bounds import survey_side
-from carsray.retrieval.search import DISTANCES, Neighbours, merge, nearest, search, without_self
+from carsray.retrieval.names import DISTANCES
+from carsray.retrieval.search import Neighbours, merge, nearest, search, without_self
 from carsray.retrieval.search_torch import search_on_device
 
 

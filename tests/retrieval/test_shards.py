@@ -19,7 +19,8 @@ from carsray.errors import DataError
 from carsray.models import build_network
 from carsray.retrieval import shards
 from carsray.retrieval.embed import embed
-from carsray.retrieval.search import DISTANCES, search
+from carsray.retrieval.names import DISTANCES
+from carsray.retrieval.search import search
 from carsray.retrieval.shards import embed_in_shards, search_in_shards
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
 

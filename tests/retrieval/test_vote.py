@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from naive_neighbours import naive_distances
 from sklearn.neighbors import KNeighborsClassifier
 
+from carsray.retrieval.names import TIES, VOTES
 from carsray.retrieval.search import nearest
-from carsray.retrieval.vote import TIES, VOTES, predict, vote_weights
+from carsray.retrieval.vote import predict, vote_weights
 
 
 def naive_vote(labels: list[int], weights: list[float], tie: str) -> int:
