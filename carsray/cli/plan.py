@@ -25,8 +25,10 @@ def plan(asked: Asked, results: Path, as_json: bool) -> None:
     carsray plan search_spaces/transfer_resnet50.toml --data ~/cars --trials 64
     """
     split = asked.split()
+    from carsray.tuning.check import check_networks
     from carsray.tuning.plan import make_plan
 
+    check_networks(asked.space)
     made = make_plan(asked.space, split, asked.settings, results)
     if as_json:
         click.echo(json.dumps(asdict(made) | {"costs": [asdict(cost) for _, cost in made.costs]}, indent=2))

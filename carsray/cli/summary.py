@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 
@@ -24,8 +25,11 @@ EDGE = 0.05
 
 def print_summary(
     folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings, rows: Sequence[TrialRow]
-) -> None:
-    """Print the end of a sweep and write importances.json. Raises SweepFailed where no trial has a score."""
+) -> int:
+    """Print the end of a sweep and write importances.json; the exit code: 0; 130 if interrupted, 1 if failed.
+
+    Raises SweepFailed where no trial has a score.
+    """
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no edge
@@ -33,7 +37,9 @@ def print_summary(
     _print_failures(console, rows)
     if not leaders:
         raise SweepFailed(f"{folder.root}: none of {len(rows)} trials reached the end of an epoch")
-    console.print(trial_table(leaders[:SHOWN], list(space.parameters)))
+    console.print(trial_table(leaders[:SHOWN], list(space.parameters), console.width))
+    if len(rows) > SHOWN:
+        console.print(f"The best {min(SHOWN, len(leaders))} of {len(rows)} trials.")
     console.print(f"Scored on val, {len(split.val):,} pictures: {_margin(leaders[0].score, len(split.val))}")
     console.print(_test_note(split))
     found = measure_importances(folder, space, rows)
@@ -45,11 +51,16 @@ def print_summary(
         console.print(f"[yellow]warning:[/] {warning}")
     _print_paths(console, folder, leaders[0])
     missing = settings.trials - sum(row.state != "running" for row in rows)
-    if missing:
-        last = [row.state for row in rows if row.state != "running"][-FAILURES_IN_A_ROW:]
-        failing = last == ["failed"] * FAILURES_IN_A_ROW
-        why = f"{FAILURES_IN_A_ROW} trials failed in a row" if failing else "Interrupted"
-        console.print(f"{why}: {missing} trials are missing. Go on with: carsray resume {folder.name}")
+    if not missing:
+        return 0
+    last = [row.state for row in rows if row.state != "running"][-FAILURES_IN_A_ROW:]
+    failing = last == ["failed"] * FAILURES_IN_A_ROW
+    why = f"{FAILURES_IN_A_ROW} trials failed in a row" if failing else "Interrupted"
+    where = "" if folder.root.parent == Path("results") else f" --results {folder.root.parent}"
+    console.print(
+        f"{why}: {missing} of {settings.trials} trials missing. Go on with: carsray resume {folder.name}{where}"
+    )
+    return 1 if failing else 130
 
 
 def edges(space: Space, best: TrialRow) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """``carsray sweep`` and ``carsray resume``."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -29,8 +30,10 @@ def sweep(asked: Asked, name: str | None, results: Path) -> None:
     """
     split = asked.split()  # before the imports below: a wrong path is told at once, and not after Ray has loaded
     from carsray.results import create_sweep, next_name
+    from carsray.tuning.check import check_networks
     from carsray.tuning.sweep import begin_record
 
+    check_networks(asked.space)
     folder = create_sweep(results, name or next_name(results, asked.space.name))
     begin_record(folder, asked.space, split, asked.settings)
     _run(results, folder.name)
@@ -63,4 +66,4 @@ def _run(results: Path, name: str) -> None:
         with bar(title) as report:
             ensure_pack(part, first_config(space), settings.cache, report)
     rows = run_sweep(folder, space, split, settings, read_rows(folder))
-    print_summary(folder, space, split, settings, rows)
+    sys.exit(print_summary(folder, space, split, settings, rows))

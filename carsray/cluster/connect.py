@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 import ray
 
 from carsray.errors import ClusterError
+
+KNOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ def connected(address: str | None) -> Iterator[list[Node]]:
     if ray.is_initialized():
         yield alive_nodes()
         return
+    _check_answers(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about its future default
     try:
         # The dashboard can execute code and a sweep does not need it.
@@ -50,6 +54,18 @@ def connected(address: str | None) -> Iterator[list[Node]]:
         yield alive_nodes()
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str | None) -> None:
+    """Knock at HOST:PORT first: Ray itself would wait for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+        except OSError as error:
+            raise ClusterError(
+                f"--address {address}: nothing answers ({error}). Start one with: ray start --head"
+            ) from None
 
 
 def alive_nodes() -> list[Node]:

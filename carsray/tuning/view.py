@@ -1,5 +1,6 @@
 """What a person sees while a sweep runs: a live table on a terminal, a line for each trial elsewhere."""
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from carsray.tuning.record import Recorder
 from carsray.tuning.rungs import expected_epochs
 
 SHOWN = 12
+WIDE = 200
+"""Columns of a terminal on which nothing has to be shortened."""
 COLOURS: dict[State, str] = {"running": "cyan", "finished": "green", "pruned": "yellow", "failed": "red"}
 
 
@@ -59,7 +62,8 @@ class View(Callback):
         running = [row for row in rows if row.state == "running"]
         ended = [row for row in ranked(rows) if row.state != "running"]
         shown = running + ended[: max(SHOWN - len(running), 3)]
-        return Group(trial_table(shown, list(self._recorder.space.parameters)), Text(self._status()))
+        width = self._live.console.width if self._live else WIDE
+        return Group(trial_table(shown, list(self._recorder.space.parameters), width), Text(self._status()))
 
     def _status(self) -> str:
         rows = list(self._recorder.rows.values())
@@ -73,7 +77,8 @@ class View(Callback):
             parts.append(f"best {best.score:.3f} (trial {best.trial})")
         elapsed = time.monotonic() - self._began
         parts.append(f"{duration(elapsed)} gone")
-        if done := self._epochs() - self._before:
+        done = self._epochs() - self._before
+        if done and ended < self._total:
             # Each trial to come takes an epoch at least, however far the others have gone.
             to_come = max(self._expected - self._epochs(), self._total - ended)
             parts.append(f"about {duration(elapsed / done * to_come)} left")
@@ -83,11 +88,14 @@ class View(Callback):
         return sum(row.epochs for row in self._recorder.rows.values())
 
 
-def trial_table(rows: Sequence[TrialRow], params: Sequence[str]) -> Table:
-    """Trials as a table with the searched parameters as columns."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("trial", "state", "epochs", BEST, *params, "seconds"):
-        table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+def trial_table(rows: Sequence[TrialRow], params: Sequence[str], width: int = WIDE) -> Table:
+    """Trials as a table with the searched parameters as columns; heads break into lines where the width is short."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1) if width >= WIDE else (0, 0, 0, 1))
+    heads = ["trial", "state", "epochs", BEST, *params, "seconds"]
+    short = sum(len(head) + 2 for head in heads) > width
+    for head in heads:
+        name = re.sub(r"(?<=[_/])", "\n", head) if short else head
+        table.add_column(name, justify="left" if head == "state" else "right", overflow="fold", vertical="bottom")
     for row in rows:
         score = f"{row.score:.4f}" if row.best else ""
         values = [number(row.params[name]) if name in row.params else "" for name in params]

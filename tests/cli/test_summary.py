@@ -63,7 +63,22 @@ def test_the_noise_of_the_score_and_the_seal_are_told(folder: SweepFolder, capsy
 
 def test_an_interrupted_sweep_says_how_to_go_on(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
     out = summary(capsys, folder, [row_of(0, 0.5), row_of(1, 0.4, "running")], trials=5)
-    assert "Interrupted: 4 trials are missing. Go on with: carsray resume tiny" in out
+    assert f"Interrupted: 4 of 5 trials missing. Go on with: carsray resume tiny --results {folder.root.parent}" in out
+
+
+@pytest.mark.parametrize(("states", "code"), [(["finished"] * 6, 0), (["finished", "running"], 130)])
+def test_the_exit_code_tells_a_whole_sweep_from_an_interrupted_one(
+    states: list[str], code: int, folder: SweepFolder
+) -> None:
+    settings = SweepSettings(data=Path("/"), cache=Path("/"), trials=6)
+    rows = [row_of(number, 0.5, state) for number, state in enumerate(states)]
+    assert print_summary(folder, SPACE, SPLIT, settings, rows) == code
+
+
+def test_a_sweep_that_ended_by_failures_exits_with_1(folder: SweepFolder) -> None:
+    failed = [TrialRow(n, "failed", 0, {}, 1.0, {"lr": 0.1}, "no memory") for n in range(1, 6)]
+    settings = SweepSettings(data=Path("/"), cache=Path("/"), trials=9)
+    assert print_summary(folder, SPACE, SPLIT, settings, [row_of(0, 0.5), *failed]) == 1
 
 
 def test_failures_are_counted_with_the_first_reason(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:

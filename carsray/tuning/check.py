@@ -1,0 +1,33 @@
+"""Builds the networks that a space asks for, before any trial does: one error in time instead of one per trial."""
+
+import itertools
+
+from carsray.models.build import build_network
+from carsray.models.network import Network
+from carsray.space import Space, Value
+from carsray.space_file import corners
+
+DECIDING = ("backbone", "weights", "unfreeze_depth")
+"""The settings that can make a network impossible."""
+
+
+def check_networks(space: Space) -> None:
+    """Load every weights file and look at every depth that the space may ask for.
+
+    Raises WeightsError for weights that cannot be had or do not fit, ConfigError for a depth that a network lacks.
+    """
+    base = space.start[0] if space.start else next(corners(space.parameters.values()))
+    built: dict[tuple[Value, Value], Network] = {}
+    for choices in itertools.product(*(_choices(space, name) for name in DECIDING)):
+        chosen = {name: value for name, value in zip(DECIDING, choices, strict=True) if value is not None}
+        config = space.config({**base, **chosen})
+        kind = config.backbone, config.weights
+        if kind not in built or config.backbone == "cnn":
+            built[kind] = build_network(config, num_classes=2)
+        else:
+            built[kind].unfreeze(config.unfreeze_depth)
+
+
+def _choices(space: Space, name: str) -> tuple[Value | None, ...]:
+    """What a setting may be, or None alone where it is not searched."""
+    return space.parameters[name].choices or (None,) if name in space.parameters else (None,)

@@ -1,0 +1,52 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from carsray.cluster.connect import connected
+from carsray.errors import ClusterError, ConfigError, WeightsError
+from carsray.models.build import build_network
+from carsray.space_file import parse_space
+from carsray.tuning.check import check_networks
+
+TEXT = """
+[fixed]
+backbone = "mobilenet_v2"
+image_size = 64
+[search]
+unfreeze_depth = { choices = [0, 3, "all"] }
+lr = { low = 1e-3, high = 1e-1, log = true }
+"""
+
+
+def check(text: str = TEXT, **pinned: Any) -> None:
+    check_networks(parse_space(text, "tiny.toml", pinned))
+
+
+def test_a_space_whose_networks_can_be_built_passes() -> None:
+    check()
+
+
+def test_a_depth_among_the_choices_that_the_network_lacks_is_told() -> None:
+    with pytest.raises(ConfigError, match="unfreeze_depth = 99: this network has 19 blocks"):
+        check(TEXT.replace("[0, 3,", "[0, 99,"))
+
+
+def test_a_missing_weights_file_is_told() -> None:
+    with pytest.raises(WeightsError, match=r"nofile\.pth"):
+        check(weights="nofile.pth")
+
+
+def test_weights_are_tried_with_every_backbone_that_is_searched(tmp_path: Path) -> None:
+    config = parse_space(TEXT, "tiny.toml", {}).config({"unfreeze_depth": "all", "lr": 0.01})
+    torch.save(build_network(config, 3).backbone.state_dict(), tmp_path / "mobilenet.pth")
+    check(weights=str(tmp_path / "mobilenet.pth"))
+    both = TEXT.replace('backbone = "mobilenet_v2"', "") + 'backbone = { choices = ["mobilenet_v2", "resnet18"] }\n'
+    with pytest.raises(WeightsError, match="does not fit resnet18"):
+        check(both, weights=str(tmp_path / "mobilenet.pth"))
+
+
+def test_an_address_where_nothing_answers_is_told_at_once() -> None:
+    with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1: nothing answers"), connected("127.0.0.1:1"):
+        pass
