@@ -11,7 +11,7 @@ import pytest
 import carsray
 
 HOUSE = Path(carsray.__file__).parent
-GROUND = ("__init__", "errors", "seed", "progress", "files", "toml_lines", "commit")
+GROUND = ("__init__", "errors", "seed", "progress", "files", "toml_lines", "commit", "interval")
 ROOMS = (
     *("config", "settings", "space", "space_file", "results"),
     *("data", "models", "training", "cluster", "retrieval", "tracking", "tuning"),

@@ -11,6 +11,7 @@ from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
 from carsray.errors import SweepFailed
 from carsray.files import write_json
+from carsray.interval import wilson
 from carsray.results import SweepFolder, TrialRow, ranked
 from carsray.settings import not_allowed
 from carsray.space import Parameter, Space
@@ -89,9 +90,9 @@ def _position(parameter: Parameter, value: float) -> float:
 
 
 def _margin(score: float, pictures: int) -> str:
-    """The 95 % half-width of a share, by the normal approximation."""
-    half = 1.96 * math.sqrt(score * (1 - score) / pictures)
-    return f"differences below about {100 * half:.1f} points are within its noise"
+    """Half the width of the 95 % interval of a share."""
+    low, high = wilson(round(score * pictures), pictures)
+    return f"differences below about {50 * (high - low):.1f} points are within its noise"
 
 
 def _test_note(split: DataSplit) -> str:

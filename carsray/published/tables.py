@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from carsray.data.records import SplitName
+from carsray.interval import Interval, of_averages, of_mean, over_seeds, wilson
 from carsray.published.folder import ReproductionFolder
-from carsray.published.interval import Interval, of_averages, of_mean, over_seeds, wilson
 from carsray.published.numbers import Published, published_value
 from carsray.published.plan import Run
 

@@ -1,7 +1,6 @@
 """The table and the choice of a retrieval sweep, retrieval.csv and retrieval.json a sweep's folder."""
 
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from carsray.files import write_json, write_text
+from carsray.interval import wilson
 from carsray.retrieval.evaluate import Outcome
 from carsray.retrieval.grid import Grid
 
@@ -22,14 +22,6 @@ LEVEL = 0.05
 def best_of(outcomes: Sequence[Outcome]) -> Outcome:
     """The point with the highest accuracy; of equal ones the higher macro F1, then the smaller k, then the first."""
     return max(outcomes, key=lambda each: (each.metrics["accuracy"], each.metrics["f1_macro"], -each.point.k))
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share of count. Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953"""
-    z = float(stats.norm.ppf(0.975))
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def separable(best: Outcome, other: Outcome) -> bool:
@@ -49,7 +41,7 @@ def table(outcomes: Sequence[Outcome], tie: str) -> pd.DataFrame:
     best = best_of(outcomes)
     rows = []
     for each in outcomes:
-        low, high = wilson(each.metrics["accuracy"], len(each.right))
+        low, high = wilson(int(each.right.sum()), len(each.right))
         interval = {"accuracy_low": low, "accuracy_high": high, "separable_from_best": separable(best, each)}
         rows.append(asdict(each.point) | {"tie": tie} | each.metrics | interval)
     frame = pd.DataFrame(rows)
@@ -66,7 +58,7 @@ def write_record(stem: Path, outcomes: Sequence[Outcome], grid: Grid, facts: dic
     record = {
         "chosen": asdict(best.point) | {"tie": grid.tie},
         "metrics": {name: _plain(value) for name, value in best.metrics.items()},
-        "accuracy_interval": wilson(best.metrics["accuracy"], len(best.right)),
+        "accuracy_interval": wilson(int(best.right.sum()), len(best.right)),
         "chosen_on": "val accuracy" if facts["protocol"] == "same-classes" else "leave-one-out accuracy",
         "points": len(outcomes),
         "not_separable_from_chosen": rivals,

