@@ -2,14 +2,13 @@ import json
 
 import numpy as np
 import pandas as pd
-import pytest
 from PIL import Image
 from scipy import stats
 
 from carsray.retrieval.evaluate import Outcome
 from carsray.retrieval.grid import Grid, Point
 from carsray.retrieval.pictures import draw_accuracy, draw_neighbours
-from carsray.retrieval.record import best_of, curve, separable, wilson, write_record
+from carsray.retrieval.record import best_of, curve, separable, write_record
 
 
 def outcome(right: list[bool] | np.ndarray, k: int = 1, f1: float = 0.5, distance: str = "cosine") -> Outcome:
@@ -35,11 +34,6 @@ def test_a_point_is_separable_where_a_sign_test_says_so() -> None:
 
 def test_the_same_answers_are_not_separable() -> None:
     assert not separable(outcome([1, 0, 1]), outcome([1, 0, 1]))
-
-
-def test_the_interval_is_scipys_wilson() -> None:
-    theirs = stats.binomtest(37, 120).proportion_ci(method="wilson")
-    assert wilson(37 / 120, 120) == pytest.approx((theirs.low, theirs.high))
 
 
 def test_both_files_hold_the_points_the_choice_and_the_tie_rule(tmp_path) -> None:
