@@ -23,6 +23,8 @@ from carsray.training.process import TrainingProcess
 SLOW = {"image_size": 128, "pack_size": 128, "width": 64, "batch_size": 1}
 """An epoch of some seconds."""
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
