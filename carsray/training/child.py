@@ -51,31 +51,34 @@ class _Trials:
 
     def _answer(self, request: object) -> None:
         match request:
-            case Begin(config):
+            case Begin(config, snapshot):
                 self._config = config
                 self._epochs = iter(())  # lets go of the old network before the new one is built
-                self._epochs = self._start(config)
-            case NextEpoch():
+                self._epochs = self._start(config, snapshot)
+            case NextEpoch(snapshot):
                 for event in self._epochs:
                     if isinstance(event, Progress):
                         self._connection.send(event)
                     else:
-                        self._connection.send(self._epoch(event))
+                        self._connection.send(self._epoch(event, snapshot))
                         return
                 raise TrialFailed("was asked for an epoch past its last")
 
-    def _start(self, config: TrialConfig) -> Iterator[Progress | EpochResult]:
+    def _start(self, config: TrialConfig, snapshot: bytes | None) -> Iterator[Progress | EpochResult]:
         """The data is loaded inside the generator, so that its errors reach the owner with the first epoch."""
-        yield from fit(config, self._data(config), self._opened.run)
+        yield from fit(config, self._data(config), self._opened.run, snapshot)
 
     def _data(self, config: TrialConfig) -> TrainingData:
         return training_data(self._opened.split, config, self._opened.run.cache)
 
-    def _epoch(self, result: EpochResult) -> Epoch:
+    def _epoch(self, result: EpochResult, with_snapshot: bool) -> Epoch:
         assert self._config is not None
+        began = time.perf_counter()
         info = CheckpointInfo(self._config, self._opened.split.classes, result.epoch)
         checkpoint = checkpoint_bytes(result.network, info) if result.improved else None
-        return Epoch(result.epoch, result.metrics, result.seconds, checkpoint)
+        snapshot = result.snapshot() if with_snapshot else None
+        seconds = result.seconds | {"checkpoint": time.perf_counter() - began}
+        return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot)
 
 
 def _die_with_owner(owner: int) -> None:

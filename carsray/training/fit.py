@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
 from carsray.training.prefix_cache import PrefixCache, Steps, View
 from carsray.training.schedule import Schedule
+from carsray.training.snapshot import snapshot_bytes, snapshot_standing, take_up_snapshot
 
 __all__ = ["EpochResult", "Progress", "fit"]
 
@@ -46,12 +48,17 @@ class EpochResult:
     improved: bool
     """Whether this epoch is the best so far."""
     network: Network
+    snapshot: Callable[[], bytes]
+    """Makes what `fit` takes to go on after this epoch; to be called before the next is asked for."""
 
 
-def fit(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterator[Progress | EpochResult]:
-    """Train to the end of config.epochs. To stop early, stop iterating.
+def fit(
+    config: TrialConfig, data: TrainingData, run: RunConfig, snapshot: bytes | None = None
+) -> Iterator[Progress | EpochResult]:
+    """Train to the end of config.epochs, from the start or from a snapshot. To stop early, stop iterating.
 
-    Raises TrialFailed when the loss is no longer finite.
+    A trial taken up from a snapshot gives the numbers that it would have given without the break.
+    Raises TrialFailed when the loss is no longer finite, ResultsError for a snapshot that does not fit.
     """
     started = time.perf_counter()
     device = resolve_device(run)
@@ -59,9 +66,9 @@ def fit(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterator[Pro
         torch.set_num_threads(run.threads)
     network = build_network(config, len(data.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = _Trainer(config, network, compute_dtype(device, config), run)
+    done, best = trainer.take_up(snapshot) if snapshot else (0, -math.inf)
     seconds = {"start": time.perf_counter() - started}
-    best = -math.inf
-    for epoch in range(1, config.epochs + 1):
+    for epoch in range(done + 1, config.epochs + 1):
         trainer.unfreeze(epoch)
         train = yield from trainer.train(epoch, data.train)
         val = yield from trainer.validate(epoch, data.val)
@@ -76,6 +83,7 @@ def fit(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterator[Pro
             seconds | trainer.seconds,
             improved,
             network,
+            partial(trainer.snapshot, epoch, best),
         )
         seconds = {}
 
@@ -98,6 +106,18 @@ class _Trainer:
         if self.config.unfreeze_every:
             self.network.unfreeze(depth_at(self.config, epoch))
             take_up(self.optimizer, self.network)
+
+    def snapshot(self, epoch: int, best: float) -> bytes:
+        """What `take_up` takes."""
+        return snapshot_bytes(self.config, self.network, self.optimizer, self.schedule, epoch, best)
+
+    def take_up(self, snapshot: bytes) -> tuple[int, float]:
+        """Go back to where a snapshot was made; the epochs done and the best score by then."""
+        done, best = snapshot_standing(snapshot, self.config)
+        for epoch in range(1, done + 1):
+            self.unfreeze(epoch)  # in the same order, which is that of the optimiser's memory
+        take_up_snapshot(snapshot, self.network, self.optimizer, self.schedule)
+        return done, best
 
     def train(self, epoch: int, pack: Pack) -> Generator[Progress, None, dict[str, float]]:
         """One pass over train; returns its mean loss and accuracy."""

@@ -28,14 +28,18 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Request: drop the trial at hand, if any, and begin this one."""
+    """Request: drop the trial at hand, if any, and begin this one, or go on with it where a snapshot was made."""
 
     config: TrialConfig
+    snapshot: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NextEpoch:
     """Request: train one epoch. Answered by any number of Progress, then Epoch or Failed."""
+
+    snapshot: bool = False
+    """Whether a snapshot is to come with the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Epoch:
     seconds: dict[str, float]
     checkpoint: bytes | None
     """The trained part of the network, where this epoch is the best so far and worth keeping."""
+    snapshot: bytes | None
+    """All that the trial needs to go on after this epoch, where that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,20 +27,20 @@ class TrainingProcess:
         """The child's process id, while there is one."""
         return self._child.pid if self._child else None
 
-    def begin(self, config: TrialConfig) -> None:
-        """Begin a trial, in a new child where the old one is gone."""
+    def begin(self, config: TrialConfig, snapshot: bytes | None = None) -> None:
+        """Begin a trial or go on with it from a snapshot, in a new child where the old one is gone."""
         if self._child is None or self._child.poll() is not None:
             self._start()
         try:
-            self._send(Begin(config))
+            self._send(Begin(config, snapshot))
         except OSError:  # died between two trials
             self._start()
-            self._send(Begin(config))
+            self._send(Begin(config, snapshot))
 
-    def next_epoch(self) -> Iterator[Progress | Epoch | Failed]:
+    def next_epoch(self, snapshot: bool = False) -> Iterator[Progress | Epoch | Failed]:
         """Train one epoch: any number of Progress, then one Epoch or Failed. A dead child is a Failed, too."""
         try:
-            self._send(NextEpoch())
+            self._send(NextEpoch(snapshot))
             while True:
                 answer = self._receive()
                 yield answer

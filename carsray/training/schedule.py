@@ -1,6 +1,7 @@
 """Learning-rate schedules. All but plateau are a pure function of the time trained so far."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -52,6 +53,20 @@ class Schedule:
         """Let plateau look at the validation loss."""
         if self._plateau is not None:
             self._plateau.step(val_loss)
+
+    def state(self) -> dict[str, Any]:
+        """What plateau remembers, as plain data; the others remember nothing."""
+        if self._plateau is None:
+            return {}
+        rates = [float(group["lr"]) for group in self._optimizer.param_groups]
+        return {"plateau": self._plateau.state_dict(), "rates": rates}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Remember what `state` gave."""
+        if self._plateau is not None:
+            self._plateau.load_state_dict(state["plateau"])
+            for group, rate in zip(self._optimizer.param_groups, state["rates"], strict=True):
+                group["lr"] = rate
 
     @property
     def lr(self) -> float:
