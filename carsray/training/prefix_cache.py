@@ -1,16 +1,18 @@
 """Activations at the boundary, computed once for all trials of a machine that share a frozen prefix.
 
 View e serves epoch e of every trial with the same view_seed: exactly on-line augmentation, not an approximation. A view
-is one memory-mapped file, built by the trial that first needs it; others that ask meanwhile wait for it.
+is one memory-mapped file, built by the trial that first needs it; others that ask meanwhile wait for it. Where there is
+already the same view at an earlier boundary, only the blocks in between are run.
 """
 
 import hashlib
 import json
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +24,12 @@ from carsray.data.augment import AUGMENTATIONS
 from carsray.data.batches import Batch, all_batches, eval_batches
 from carsray.data.pack import Pack
 from carsray.models.network import Network
-from carsray.training.boundary import STORED, activations
+from carsray.training.boundary import STORED
+from carsray.training.device import autocast
 
-FORMAT = 1
+FORMAT = 2
+TRAIN_BATCH, EVAL_BATCH = 64, 128
+"""Pictures at a time; views built on one another are cut alike, since a batch's size can show in the last bit."""
 READ_BYTES_PER_SECOND = 1e9
 """A cached view is worth having only where reading it is faster than computing it."""
 LOOK_SECONDS = 0.5
@@ -65,23 +70,42 @@ class PrefixCache:
         """Every picture as augmented in this epoch."""
         config = self._config
         plain = config.augment == "none"  # then every epoch sees the same
-        key = self._key(pack, AUGMENTATIONS[config.augment], None if plain else (config.view_seed, epoch))
-        return self._view(key, pack, all_batches(pack, config, epoch, self._device))
+        keys = self._keys(pack, AUGMENTATIONS[config.augment], None if plain else (config.view_seed, epoch))
+        return self._view(keys, pack, all_batches(pack, config, epoch, self._device, TRAIN_BATCH), TRAIN_BATCH)
 
     def eval_view(self, pack: Pack) -> Steps:
         """Every picture as evaluation sees it."""
-        return self._view(
-            self._key(pack, "eval", self._config.eval_crop), pack, eval_batches(pack, self._config, self._device)
-        )
+        keys = self._keys(pack, "eval", self._config.eval_crop)
+        return self._view(keys, pack, eval_batches(pack, self._config, self._device, EVAL_BATCH), EVAL_BATCH)
 
-    def _view(self, key: str, pack: Pack, batches: Iterator[Batch]) -> Steps:
-        if not len(self._network.prefix) or not self._limit:
+    def _view(self, keys: Sequence[str], pack: Pack, batches: Iterator[Batch], size: int) -> Steps:
+        if not keys or not self._limit:
             return None
-        path = self._folder / f"{key}.npy"
+        path = self._path(keys[-1])
         view = self._open(path)
         if view is None:
-            view = yield from self._build_once(path, pack, batches)
+            view = yield from self._build_once(path, len(pack.labels), self._computed(keys, pack, batches, size))
         return view
+
+    def _computed(self, keys: Sequence[str], pack: Pack, batches: Iterator[Batch], size: int) -> Iterator[Tensor]:
+        """Activations at the boundary, batch by batch, from as far along as there is a view."""
+        for done in range(len(keys) - 1, 0, -1):
+            path = self._path(keys[done - 1])
+            view = self._open(path) if self._notes(path).get("exact") else None
+            if view is not None:
+                rows = np.arange(len(pack.labels))
+                for at in range(0, len(rows), size):
+                    yield self._rest(view.rows(rows[at : at + size]), done)
+                return
+        for batch in batches:
+            yield self._rest(batch.images, 0)
+
+    @torch.no_grad()
+    def _rest(self, values: Tensor, done: int) -> Tensor:
+        """What the blocks after the first ``done`` of the prefix make of values; not rounded."""
+        with autocast(self._device, self._dtype):
+            activations: Tensor = self._network.prefix[done:](values)
+        return activations
 
     def _open(self, path: Path) -> View | None:
         try:
@@ -92,8 +116,7 @@ class PrefixCache:
             path.touch()  # eviction goes by last use
         return View(stored, self._device)
 
-    def _build_once(self, path: Path, pack: Pack, batches: Iterator[Batch]) -> Steps:
-        total = len(pack.labels)
+    def _build_once(self, path: Path, total: int, computed: Iterator[Tensor]) -> Steps:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_suffix(".lock"))
         while True:
@@ -105,17 +128,19 @@ class PrefixCache:
         try:
             view = self._open(path)  # another process may have built it meanwhile
             if view is None and not self._rejected(path).exists():
-                view = yield from self._build(path, total, batches)
+                view = yield from self._build(path, total, computed)
             return view
         finally:
             lock.release()
 
-    def _build(self, path: Path, total: int, batches: Iterator[Batch]) -> Steps:
-        partial, began, done = path.with_suffix(".partial"), time.perf_counter(), 0
+    def _build(self, path: Path, total: int, computed: Iterator[Tensor]) -> Steps:
+        partial, began, done, exact = path.with_suffix(".partial"), time.perf_counter(), 0, True
         try:
             with partial.open("wb") as file:
-                for batch in batches:
-                    bits = _bits(activations(self._network, batch.images, self._dtype))
+                for values in computed:
+                    # Nothing is lost by rounding what has this type already; deeper views may be built on it.
+                    exact = exact and values.dtype == STORED
+                    bits = _bits(values.to(STORED))
                     if not done:
                         if not self._worth(path, bits, total, time.perf_counter() - began):
                             return None
@@ -129,7 +154,8 @@ class PrefixCache:
             return None  # a full disk costs time, not the trial
         finally:
             partial.unlink(missing_ok=True)
-        self._saved(path).write_text(json.dumps({"seconds": time.perf_counter() - began}))
+        notes = {"seconds": time.perf_counter() - began, "exact": exact}
+        path.with_suffix(".json").write_text(json.dumps(notes))
         return self._open(path)
 
     def _worth(self, path: Path, first: np.ndarray, total: int, seconds: float) -> bool:
@@ -152,37 +178,41 @@ class PrefixCache:
             if excess <= 0:
                 return
             path.unlink(missing_ok=True)
-            self._saved(path).unlink(missing_ok=True)
+            path.with_suffix(".json").unlink(missing_ok=True)
             excess -= status.st_size
 
     def _value(self, path: Path, size: int) -> float:
         """Seconds saved a byte, in coarse steps."""
-        try:
-            seconds = float(json.loads(self._saved(path).read_text())["seconds"])
-        except (OSError, ValueError, KeyError):
-            return 0.0
+        seconds = self._notes(path).get("seconds", 0.0)
         return float(np.round(np.log2(max(seconds, 1e-9) / max(size, 1))))
 
-    def _saved(self, path: Path) -> Path:
-        return path.with_suffix(".json")
+    def _notes(self, path: Path) -> dict[str, Any]:
+        """What is kept of how a view was made."""
+        try:
+            notes = json.loads(path.with_suffix(".json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return notes if isinstance(notes, dict) else {}
 
     def _rejected(self, path: Path) -> Path:
         return path.with_suffix(".rejected")
 
-    def _key(self, pack: Pack, *view: object) -> str:
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.npy"
+
+    def _keys(self, pack: Pack, *view: object) -> list[str]:
+        """The names of a view after each block of the prefix; a block's name stands for all before it as well."""
         config = self._config
         digest = hashlib.blake2b(digest_size=16)
         for part in (FORMAT, pack.key, config.image_size, config.normalize, self._dtype, self._device.type, view):
             digest.update(f"{part}\n".encode())
-        digest.update(self._prefix_digest())
-        return digest.hexdigest()
-
-    def _prefix_digest(self) -> bytes:
-        """Names the prefix by its layers and weights."""
-        digest = hashlib.blake2b(str(self._network.prefix).encode(), digest_size=16)
-        for tensor in self._network.prefix.state_dict().values():
-            digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
-        return digest.digest()
+        keys = []
+        for name, block in self._network.prefix.named_children():
+            digest.update(f"{name} {block}\n".encode())
+            for tensor in block.state_dict().values():
+                digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+            keys.append(digest.hexdigest())
+        return keys
 
 
 def _bits(values: Tensor) -> np.ndarray:

@@ -31,9 +31,11 @@ def reading_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefix_cache, "READ_BYTES_PER_SECOND", 1e15)
 
 
-def views_of(folder: Path, config: TrialConfig, limit: int = ROOMY) -> tuple[PrefixCache, Network]:
+def views_of(
+    folder: Path, config: TrialConfig, limit: int = ROOMY, dtype: torch.dtype = torch.float32
+) -> tuple[PrefixCache, Network]:
     network = build_network(config, 4)
-    return PrefixCache(folder, limit, network, config, torch.float32), network
+    return PrefixCache(folder, limit, network, config, dtype), network
 
 
 def finish(steps: Steps) -> tuple[View | None, int]:
@@ -97,6 +99,23 @@ def test_what_changes_activations_changes_the_view(other: dict[str, object], tmp
     data = data_of(tmp_path)
     finish(views_of(tmp_path / "c", frozen())[0].train_view(data.train, 1))
     assert finish(views_of(tmp_path / "c", frozen(**other))[0].train_view(data.train, 1))[1] > 0
+
+
+@pytest.mark.parametrize(("dtype", "continued"), [(torch.bfloat16, True), (torch.float32, False)])
+def test_a_deeper_view_continues_an_earlier_one_where_that_lost_nothing(
+    dtype: torch.dtype, continued: bool, tmp_path: Path
+) -> None:
+    data, frozen_at_8, frozen_at_3 = data_of(tmp_path), frozen(unfreeze_depth=8), frozen(unfreeze_depth=3)
+    direct, _ = finish(views_of(tmp_path / "direct", frozen_at_3, dtype=dtype)[0].train_view(data.train, 1))
+    finish(views_of(tmp_path / "chain", frozen_at_8, dtype=dtype)[0].train_view(data.train, 1))
+    cache, network = views_of(tmp_path / "chain", frozen_at_3, dtype=dtype)
+    first = []
+    network.prefix[0].register_forward_hook(lambda *_: first.append(1))
+    chained, _ = finish(cache.train_view(data.train, 1))
+    assert direct is not None
+    assert chained is not None
+    assert np.array_equal(chained.stored, direct.stored)
+    assert (not first) == continued
 
 
 def test_epochs_have_views_of_their_own_unless_nothing_is_random(tmp_path: Path) -> None:
