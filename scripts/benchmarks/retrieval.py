@@ -6,30 +6,21 @@ beside ours. Without --embeddings, class means plus noise are drawn, ReLU'd, in 
 """
 
 import argparse
-import json
-import os
-import statistics
-import sys
 import time
-from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
+from harness import Figures, median_seconds, publish
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.neighbors import KNeighborsClassifier
 
-from carsray.commit import git_commit
-from carsray.files import write_json
 from carsray.retrieval.evaluate import Embedded, evaluate_grid
 from carsray.retrieval.grid import Grid, Point
 from carsray.retrieval.search import nearest
 from carsray.retrieval.store import read_npz
 
 KS, DISTANCES, NORMALIZATIONS = (1, 3, 5, 7, 10, 13, 20), ("manhattan", "euclidean", "cosine"), ("none", "l2")
-OUT = Path("results/benchmarks")
 
 
 def drawn(queries: int = 8041, gallery: int = 8144, dim: int = 2048, classes: int = 196) -> tuple[Embedded, Embedded]:
@@ -81,16 +72,6 @@ def explained(point: Point, query: int, gallery: Embedded, queries: Embedded) ->
     return bool(outside - inside < 1e-6 * max(inside, 1.0))
 
 
-def timed(work: Callable[[], object], repeats: int = 1) -> float:
-    """Seconds of a call: the median of some."""
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
-
-
 def by_faiss(gallery: Embedded, queries: Embedded) -> None:
     """FAISS's exact Manhattan search."""
     index = faiss.IndexFlat(gallery.rows.shape[1], faiss.METRIC_L1)
@@ -98,14 +79,13 @@ def by_faiss(gallery: Embedded, queries: Embedded) -> None:
     index.search(queries.rows, max(KS))
 
 
-def compare(gallery: Embedded, queries: Embedded, repeats: int) -> dict[str, Any]:
+def compare(gallery: Embedded, queries: Embedded, repeats: int) -> Figures:
     """All figures."""
-    load = os.getloadavg()[0]
     grid = Grid(KS, DISTANCES, NORMALIZATIONS, ("majority",))
-    first = timed(lambda: evaluate_grid(gallery, queries, grid))
-    ours = timed(lambda: evaluate_grid(gallery, queries, grid), repeats)
-    manhattan = timed(lambda: nearest(gallery.rows, queries.rows, max(KS), "manhattan"), repeats)
-    faiss_manhattan = timed(lambda: by_faiss(gallery, queries), repeats)
+    first = median_seconds(lambda: evaluate_grid(gallery, queries, grid))
+    ours = median_seconds(lambda: evaluate_grid(gallery, queries, grid), repeats)
+    manhattan = median_seconds(lambda: nearest(gallery.rows, queries.rows, max(KS), "manhattan"), repeats)
+    faiss_manhattan = median_seconds(lambda: by_faiss(gallery, queries), repeats)
     outcomes = evaluate_grid(gallery, queries, grid)
     theirs = by_scikit_learn(gallery, queries, [each.point for each in outcomes])
     total = sum(seconds for _, seconds in theirs.values())
@@ -128,8 +108,6 @@ def compare(gallery: Embedded, queries: Embedded, repeats: int) -> dict[str, Any
         "manhattan_carsray_seconds": round(manhattan, 3),
         "manhattan_faiss_seconds": round(faiss_manhattan, 3),
         "manhattan_times_faster": round(faiss_manhattan / manhattan, 2),
-        "load_before": load,
-        "load_after": os.getloadavg()[0],
     }
 
 
@@ -145,15 +123,8 @@ def main() -> None:
     if queries is None:
         parser.error(f"{args.embeddings} has no queries")
     queries = Embedded(queries.rows[: args.queries], queries.labels[: args.queries])
-    facts = {
-        "command": " ".join(["scripts/bench", "retrieval", *sys.argv[1:]]),
-        "commit": git_commit(),
-        **compare(gallery, queries, args.repeats),
-        "cpus": os.cpu_count(),
-        "versions": {name: version(name) for name in ("scikit-learn", "faiss-cpu", "numba", "torch", "numpy")},
-    }
-    print(json.dumps(facts, indent=2))
-    write_json(OUT / f"{args.name}.json", facts)
+    packages = ("scikit-learn", "faiss-cpu", "numba", "torch", "numpy")
+    publish(args.name, lambda: (compare(gallery, queries, args.repeats), []), packages)
 
 
 if __name__ == "__main__":

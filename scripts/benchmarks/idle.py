@@ -1,0 +1,62 @@
+"""A training process that trains nothing, for the benchmark `overhead`: it answers every request at once."""
+
+import json
+import math
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from carsray.config import TrialConfig
+from carsray.training.messages import Begin, Epoch, NextEpoch
+
+METRICS = (
+    *("train/loss", "train/accuracy", "train/lr", "val/loss", "val/accuracy", "val/accuracy_best"),
+    *("val/precision_macro", "val/recall_macro", "val/f1_macro"),
+)
+SECONDS = dict.fromkeys(("start", "prefix", "data", "compute", "validation", "checkpoint"), 0.0)
+
+
+def score(config: dict[str, Any], epoch: int) -> float:
+    """An accuracy that rises with the epochs and prefers some configs."""
+    distance = abs(math.log10(config["lr"]) + 2.5) + config["dropout"]
+    return float((1 - math.exp(-epoch / 3)) / (1 + distance))
+
+
+def snapshot(config: TrialConfig, epoch: int) -> bytes:
+    """One that the driver can read, and that holds nothing."""
+    standing = {"config": config.key(), "epoch": epoch, "best": score(config.model_dump(), epoch), "schedule": {}}
+    return safetensors.numpy.save({"nothing": np.zeros(1)}, {"format": sys.argv[2], "standing": json.dumps(standing)})
+
+
+def main() -> None:
+    """Serve until the owner hangs up."""
+    connection = Connection(int(sys.argv[1]))
+    connection.recv()  # the data, which nobody reads
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        match request:
+            case Begin():
+                config, epoch = request.config, standing_of(request.snapshot)
+            case NextEpoch():
+                epoch += 1
+                metrics = dict.fromkeys(METRICS, score(config.model_dump(), epoch))
+                taken = snapshot(config, epoch) if request.snapshot else None
+                connection.send(Epoch(epoch, metrics, SECONDS, checkpoint=None, snapshot=taken))
+
+
+def standing_of(snapshot: bytes | None) -> int:
+    """The epoch after which a trial goes on."""
+    if snapshot is None:
+        return 0
+    header = json.loads(snapshot[8 : 8 + int.from_bytes(snapshot[:8], "little")])
+    return int(json.loads(header["__metadata__"]["standing"])["epoch"])
+
+
+if __name__ == "__main__":
+    main()

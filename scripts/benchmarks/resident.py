@@ -1,0 +1,40 @@
+"""A training step on a batch that lies in memory: what the machine could do if nothing else were to be done."""
+
+from collections.abc import Callable
+
+import torch
+
+from carsray.config import TrialConfig
+from carsray.models.build import build_network
+from carsray.models.network import Network
+from carsray.training.boundary import logits_from
+from carsray.training.device import compute_dtype
+from carsray.training.optimizer import build_optimizer
+
+Step = Callable[[torch.Tensor, torch.Tensor], None]
+
+
+def network_on(device: torch.device, config: TrialConfig, classes: int) -> Network:
+    """A trial's network as it trains it."""
+    return build_network(config, classes).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def training_step(network: Network, config: TrialConfig) -> Step:
+    """Forward, backward and the optimiser, from activations at the boundary and labels; ends when the device has."""
+    device = next(network.parameters()).device
+    optimizer, dtype, loss_of = (
+        build_optimizer(network, config),
+        compute_dtype(device, config),
+        torch.nn.CrossEntropyLoss(),
+    )
+    network.train()
+
+    def step(images: torch.Tensor, labels: torch.Tensor) -> None:
+        loss = loss_of(logits_from(network, images, dtype), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return step
