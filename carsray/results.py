@@ -10,13 +10,15 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from carsray.config import TrialConfig, trial_config
 from carsray.errors import ResultsError
 from carsray.files import append_line, write_json, write_text
 
 BEST = "val/accuracy_best"
 """The best epoch so far; never falls. Optuna, ASHA, the leaderboard and the winner rank by it alone."""
 
-State = Literal["running", "finished", "pruned", "failed"]
+State = Literal["running", "paused", "finished", "pruned", "failed"]
+"""A paused trial stands at a rung; it goes on when it is among the best there, and is pruned when the sweep ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class TrialFolder:
         self.history = root / "history.jsonl"
         self.state = root / "state.json"
         self.checkpoint = root / "checkpoint.safetensors"
+        self.snapshot = root / "snapshot.safetensors"
 
     def write_config(self, params: dict[str, Any], config: dict[str, Any]) -> None:
         """Store what was searched (params) and the whole config."""
@@ -50,6 +53,10 @@ class TrialFolder:
     def read_params(self) -> dict[str, Any]:
         """The searched values."""
         return dict(_read_json(self.config, "params")["params"])
+
+    def read_trial_config(self) -> TrialConfig:
+        """The whole config."""
+        return trial_config(_read_json(self.config, "config")["config"], str(self.config))
 
     def write_state(self, state: TrialState) -> None:
         """Replace state.json."""
@@ -62,6 +69,11 @@ class TrialFolder:
     def append(self, metrics: dict[str, Any]) -> None:
         """Add one epoch to the history."""
         append_line(self.history, json.dumps(metrics))
+
+    def cut_history(self, epochs: int) -> None:
+        """Keep the first so many epochs: those after them are trained again."""
+        kept = [line for line in self.read_history() if line["epoch"] <= epochs]
+        write_text(self.history, "".join(json.dumps(line) + "\n" for line in kept))
 
     def read_history(self) -> list[dict[str, Any]]:
         """One dict per epoch. A last line cut short by a kill is left out; any other broken line is an error."""
@@ -154,6 +166,11 @@ class TrialRow:
     params: dict[str, Any]
     reason: str = ""
     node: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial will not go on."""
+        return self.state not in ("running", "paused")
 
     @property
     def score(self) -> float:

@@ -51,10 +51,10 @@ def print_summary(
     for warning in edges(space, leaders[0]):
         console.print(f"[yellow]warning:[/] {warning}")
     _print_paths(console, folder, leaders[0])
-    missing = settings.trials - sum(row.state != "running" for row in rows)
+    missing = settings.trials - sum(row.ended for row in rows)
     if not missing:
         return 0
-    last = [row.state for row in rows if row.state != "running"][-FAILURES_IN_A_ROW:]
+    last = [row.state for row in rows if row.ended][-FAILURES_IN_A_ROW:]
     failing = last == ["failed"] * FAILURES_IN_A_ROW
     why = f"{FAILURES_IN_A_ROW} trials failed in a row" if failing else "Interrupted"
     where = "" if folder.root.parent == Path("results") else f" --results {folder.root.parent}"

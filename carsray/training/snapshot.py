@@ -77,7 +77,7 @@ def _standing(data: bytes) -> dict[str, Any]:
         metadata = json.loads(data[8 : 8 + length])["__metadata__"]
         if metadata["format"] != FORMAT:
             raise ValueError(f"format {metadata['format']!r} is not {FORMAT}")
-        safetensors.deserialize(data)  # checks that every tensor is there in full
+        safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # checks that every tensor is there in full
         standing = json.loads(metadata["standing"])
     except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise ResultsError(f"snapshot: cannot be read ({error}). Train the trial again") from None

@@ -1,6 +1,7 @@
 """A trial inside Ray Tune: a thin shell over a training process that stays warm from trial to trial."""
 
 import socket
+import time
 from typing import Any
 
 import ray
@@ -24,6 +25,7 @@ class TrialActor(tune.Trainable):
         # Several nodes may run on one machine, so the host alone does not say which.
         self._node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
         self._process = TrainingProcess(split, run)
+        self._answered = time.perf_counter()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -33,10 +35,11 @@ class TrialActor(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """One epoch; a result with "failed" ends the trial."""
-        for answer in self._process.next_epoch():
+        asked = time.perf_counter()
+        for answer in self._process.next_epoch(snapshot=self._epoch + 1 in self._rungs):
             match answer:
                 case Epoch():
-                    return {"node": self._node, **self._result(answer)}
+                    return {"node": self._node, **self._result(answer), **self._seconds(answer, asked)}
                 case Failed(reason, bug):
                     failed = {"failed": reason, "bug": bug, "done": True}
                     return {"node": self._node, "epoch": self._epoch, BEST: self._best, **failed}
@@ -48,17 +51,29 @@ class TrialActor(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._config = TrialConfig(**config["config"])
-        self._rungs = {*config["rungs"], self._config.epochs}
-        self._epoch, self._best = 0, 0.0
+        self._rungs = set(config["rungs"])
         self._unsent: bytes | None = None
-        self._process.begin(self._config)
+        self._epoch, self._best, snapshot = 0, 0.0, None
+        if going_on := config.get("going_on"):
+            self._epoch, self._best = going_on["epoch"], going_on["best"]
+            snapshot = ray.get(going_on["snapshot"])
+        self._process.begin(self._config, snapshot)
 
     def _result(self, epoch: Epoch) -> dict[str, Any]:
         self._epoch, self._best = epoch.epoch, epoch.metrics[BEST]
         self._unsent = epoch.checkpoint or self._unsent
         result: dict[str, Any] = {"epoch": epoch.epoch, **epoch.metrics}
-        result |= {f"seconds/{name}": value for name, value in epoch.seconds.items()}
-        # Weights travel at rungs only, where a trial may end; the best so far waits here until then.
-        if epoch.epoch in self._rungs and self._unsent:
+        if epoch.snapshot:
+            result["snapshot"] = epoch.snapshot
+        if self._unsent and (epoch.snapshot or epoch.epoch == self._config.epochs):
             result["checkpoint"], self._unsent = self._unsent, None
         return result
+
+    def _seconds(self, epoch: Epoch, asked: float) -> dict[str, float]:
+        """Where the time went since this actor's last answer, all of it."""
+        now = time.perf_counter()
+        seconds = {"waiting": asked - self._answered, **epoch.seconds}
+        # What the training process did not book: its own start, with the imports, before the first epoch.
+        seconds["start"] = seconds.get("start", 0.0) + now - asked - sum(epoch.seconds.values())
+        self._answered = now
+        return {f"seconds/{name}": value for name, value in seconds.items()}

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from carsray.errors import ResultsError
 from carsray.files import write_bytes
 from carsray.results import State, SweepFolder, TrialRow, TrialState, ranked, write_table
 from carsray.space import Space
+from carsray.training.snapshot import snapshot_standing
 
 KEEP_CHECKPOINTS = 3
 """The best so many trials keep their weights; a running trial keeps its own until it ends."""
@@ -28,19 +31,38 @@ class Recorder(Callback):
         self._written = 0.0
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial begins: its config and an empty history."""
+        """A trial begins with its config and an empty history, or goes on where its snapshot was made."""
+        number, going_on = trial.config["trial"], trial.config.get("going_on")
+        if going_on:
+            self._update(replace(self.rows[number], state="running"))
+            return
         row = self._new_row(trial)
-        folder = self.folder.trial(row.trial)
-        folder.history.unlink(missing_ok=True)
-        folder.checkpoint.unlink(missing_ok=True)  # of an attempt that was cut off
+        folder = self.folder.trial(number)
+        for left_over in (folder.history, folder.checkpoint, folder.snapshot):  # of an attempt that was cut off
+            left_over.unlink(missing_ok=True)
         self._update(row)
+
+    def going_on(self, number: int) -> dict[str, Any] | None:
+        """What a trial's config takes to go on from its snapshot: epochs done, best score, the snapshot.
+
+        None where there is no snapshot that can be read: then the trial starts over.
+        """
+        folder = self.folder.trial(number)
+        try:
+            snapshot = folder.snapshot.read_bytes()
+            epoch, best = snapshot_standing(snapshot, folder.read_trial_config())
+        except (OSError, ResultsError):
+            return None
+        folder.cut_history(epoch)
+        return {"epoch": epoch, "best": best, "snapshot": ray.put(snapshot)}
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """An epoch has ended: one line of history, and the weights where they came along."""
         number = trial.config["trial"]
-        checkpoint = result.pop("checkpoint", None)  # popped, or Ray would keep it with the trial's last result
+        # Popped, or Ray would keep them with the trial's last result.
+        checkpoint, snapshot = result.pop("checkpoint", None), result.pop("snapshot", None)
         row = replace(self.rows[number], node=result["node"])
         if "failed" in result:
             self._update(replace(row, reason=result["failed"]))
@@ -49,13 +71,15 @@ class Recorder(Callback):
         self.folder.trial(number).append(metrics)
         if checkpoint:
             write_bytes(self.folder.trial(number).checkpoint, checkpoint)
-        self._update(row.after(metrics, result["time_this_iter_s"]))
+        if snapshot:
+            write_bytes(self.folder.trial(number).snapshot, snapshot)
+        # The scheduler has decided by now.
+        state: State = "paused" if trial.status == Trial.PAUSED else "running"
+        self._update(replace(row.after(metrics, result["time_this_iter_s"]), state=state))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial has ended by itself or was stopped."""
-        row = self.rows[trial.config["trial"]]
-        state: State = "finished" if row.epochs >= self.space.epochs else "pruned"
-        self._update(replace(row, state="failed" if row.reason else state))
+        self._end(self.rows[trial.config["trial"]])
         self._drop_checkpoints()
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -63,6 +87,12 @@ class Recorder(Callback):
         row = self.rows.get(trial.config["trial"]) or self._new_row(trial)
         cause = str(trial.get_error() or "its Ray actor died")
         self._update(replace(row, state="failed", reason=row.reason or cause))
+
+    def close_paused(self) -> None:
+        """No trial will go on from its rung any more."""
+        for row in list(self.rows.values()):
+            if row.state == "paused":
+                self._end(row)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """The sweep has ended or was interrupted: leave a complete table."""
@@ -79,6 +109,11 @@ class Recorder(Callback):
         self.folder.trial(number).write_config(params, trial.config["config"])
         return TrialRow(number, "running", 0, {}, 0.0, params)
 
+    def _end(self, row: TrialRow) -> None:
+        state: State = "finished" if row.epochs >= self.space.epochs else "pruned"
+        self._update(replace(row, state="failed" if row.reason else state))
+        self.folder.trial(row.trial).snapshot.unlink(missing_ok=True)
+
     def _update(self, row: TrialRow) -> None:
         self.rows[row.trial] = row
         state = TrialState(row.state, row.epochs, row.seconds, row.reason, row.node)
@@ -87,6 +122,6 @@ class Recorder(Callback):
             self.write_table()
 
     def _drop_checkpoints(self) -> None:
-        ended = [row for row in ranked(self.rows.values()) if row.state != "running"]
+        ended = [row for row in ranked(self.rows.values()) if row.ended]
         for row in ended[KEEP_CHECKPOINTS:]:
             self.folder.trial(row.trial).checkpoint.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""When a trial is stopped early: asynchronous successive halving, https://arxiv.org/abs/1810.05934, as Ray decides it.
+"""Which trials go on: successive halving that pauses trials at rungs and promotes the best of them.
 
-A pure function of what trials reached, in the order in which they reached it. Keyed by carsray's trial number, so that
-a trial that resumes under another name in Ray does not count twice.
+Asynchronous, https://arxiv.org/abs/1810.05934 (algorithm 2). A pure function of what trials reached. Keyed by carsray's
+trial number, so that a trial that resumes under another name in Ray does not count twice.
 """
 
 from collections.abc import Sequence
@@ -15,29 +15,63 @@ SIMULATED_TRIALS = 4000
 
 
 class RungTable:
-    """What each trial had reached at each rung."""
+    """What each trial had reached at each rung, and which of them stand at one."""
 
     def __init__(self, rungs: Sequence[int], reduction: float) -> None:
         self._reduction = reduction
-        self._reached: dict[int, dict[int, float]] = {rung: {} for rung in rungs}
+        self._reached: dict[int, dict[int, float]] = {rung: {} for rung in sorted(rungs)}
+        self._paused: dict[int, int] = {}
+        self._longest = 0
 
     def record(self, trial: int, epoch: int, score: float) -> bool:
-        """Enter a score; True if the trial is to stop.
+        """Enter the best score by an epoch; True if the trial stands at a rung and is to pause.
 
-        At a rung a trial stops if it is strictly below the best 1/reduction of those that were there before it. The
-        first to arrive always goes on. A trial counts once at a rung.
+        A trial counts once at a rung, however often it gets there.
         """
-        reached = self._reached.get(epoch)
-        if reached is None or trial in reached:
+        self._paused.pop(trial, None)
+        self._longest = max(self._longest, epoch)
+        if epoch not in self._reached:
             return False
-        cut = self.cut(epoch)
-        reached[trial] = score
-        return cut is not None and score < cut
+        self._reached[epoch].setdefault(trial, score)
+        self._paused[trial] = epoch
+        return True
 
-    def cut(self, rung: int) -> float | None:
-        """The score that has to be reached at a rung to go on, as of now."""
-        scores = list(self._reached[rung].values())
-        return float(np.percentile(scores, (1 - 1 / self._reduction) * 100)) if scores else None
+    def next_promotion(self, new_trials_left: int) -> int | None:
+        """The paused trial that is to go on now: the best that is among the best 1/reduction of the highest rung."""
+        for rung in reversed(self._reached):
+            for trial in self._best(rung):
+                if self._paused.get(trial) == rung:
+                    return trial
+        return None
+
+    def leader(self) -> int | None:
+        """The best trial of the highest rung that any has reached, if it waits there and none has gone further.
+
+        A small sweep fills no rung: without this, none of its trials would ever run to its end.
+        """
+        rung = max((rung for rung, reached in self._reached.items() if reached), default=0)
+        if self._longest > rung:
+            return None
+        waiting = [trial for trial, at in self._paused.items() if at == rung]
+        return min(waiting, key=lambda trial: (-self._reached[rung][trial], trial), default=None)
+
+    def _best(self, rung: int) -> list[int]:
+        """The best 1/reduction of those who reached the rung, best first; of equals the earlier."""
+        reached = self._reached[rung]
+        ranked = sorted(reached, key=lambda trial: (-reached[trial], trial))
+        return ranked[: int(len(ranked) / self._reduction)]
+
+    def go_on(self, trial: int) -> None:
+        """The trial is taken up again."""
+        self._paused.pop(trial, None)
+
+    def drop(self, trial: int) -> None:
+        """The trial has ended; its scores still count."""
+        self._paused.pop(trial, None)
+
+    def paused(self) -> list[int]:
+        """Those who stand at a rung."""
+        return sorted(self._paused)
 
     def counts(self) -> dict[int, int]:
         """How many trials have reached each rung."""
@@ -52,11 +86,20 @@ def expected_epochs(space: Space, trials: int) -> tuple[dict[int, float], float]
     epochs = 0
     sweeps = max(3, SIMULATED_TRIALS // trials)
     for _ in range(sweeps):
+        scores = rng.permutation(trials)
         table = RungTable(space.rungs, space.objective.reduction)
-        for trial, score in enumerate(rng.permutation(trials)):
-            for end in ends:
-                reached[end] += 1
-                if end == space.epochs or table.record(trial, end, float(score)):
-                    epochs += end
-                    break
+        left, trained = trials, dict.fromkeys(range(trials), 0)
+        while True:
+            trial = table.next_promotion(left)
+            if trial is None and left:
+                trial, left = trials - left, left - 1
+            elif trial is None:
+                trial = table.leader()
+            if trial is None:
+                break
+            end = next(end for end in ends if end > trained[trial])
+            epochs += end - trained[trial]
+            reached[end] += 1
+            trained[trial] = end
+            table.record(trial, end, float(scores[trial]))
     return {end: count / sweeps for end, count in reached.items()}, epochs / sweeps

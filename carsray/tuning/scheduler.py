@@ -1,38 +1,77 @@
-"""ASHA inside Ray Tune, deciding by carsray's rung table."""
+"""Successive halving inside Ray Tune that pauses trials at rungs and takes up the best of them again.
 
+Ray's own ASHA stops for good whoever misses the cut of the moment, and lets the first to arrive go on whatever it has
+reached; both waste epochs. Pausing costs a snapshot.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from carsray.tuning.rungs import RungTable
+from carsray.tuning.turns import Turns
 
 
 class RungScheduler(ASHAScheduler):
-    """Ray's ASHA with the rungs of the space file, kept where a resumed sweep can rebuild them.
+    """Decides by carsray's rung table, which a resumed sweep can rebuild.
 
-    Ray loses its own rung table on restore: https://github.com/ray-project/ray/issues/30838
+    Ray loses its own on restore: https://github.com/ray-project/ray/issues/30838
     """
 
-    def __init__(self, table: RungTable, epochs: int) -> None:
+    def __init__(self, turns: Turns, epochs: int, going_on: Callable[[int], dict[str, Any] | None]) -> None:
+        """``going_on`` gives what a trial's config takes to start from its snapshot; none: it starts over."""
         super().__init__(time_attr="epoch", max_t=epochs)
-        self.table = table
+        self._turns, self._going_on = turns, going_on
+        self._paused: dict[int, Trial] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Nothing to set up: there is one bracket."""
+        """A trial that the searcher has proposed."""
+        self._turns.begin(trial.config["trial"])
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Stop at the last epoch, or at a rung whose cut the trial misses."""
-        epoch = int(result[self._time_attr])
-        missed = self.table.record(trial.config["trial"], epoch, result[self._metric])
-        return str(TrialScheduler.STOP if missed or epoch >= self._max_t else TrialScheduler.CONTINUE)
+        """Stop at the last epoch, pause at a rung."""
+        number, epoch = trial.config["trial"], int(result[self._time_attr])
+        at_rung = self._turns.table.record(number, epoch, result[self._metric])
+        if epoch >= self._max_t:
+            return str(TrialScheduler.STOP)
+        if not at_rung:
+            return str(TrialScheduler.CONTINUE)
+        self._turns.pause(number)
+        if self._turns.promoted() == number:
+            self._turns.go_on(number)
+            return str(TrialScheduler.CONTINUE)
+        self._paused[number] = trial
+        # As Ray's own population-based schedulers do it. The state is in the record, not in a checkpoint of Ray's.
+        tune_controller.pause_trial(trial, should_checkpoint=False)
+        return str(TrialScheduler.NOOP)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The paused trial whose turn it is; those that the searcher has proposed, Ray starts by itself."""
+        number = self._turns.promoted()
+        if number in self._paused:
+            trial = self._paused.pop(number)
+            self._turns.go_on(number)
+            trial.set_config({**trial.config, "going_on": self._going_on(number)})
+            return trial
+        if number is None and self._turns.over():
+            for trial in list(self._paused.values()):
+                tune_controller.stop_trial(trial)
+        return None
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Nothing: the last result has been through on_trial_result, or belongs to a failed trial."""
+        """A trial has run all its epochs, or failed with an answer."""
+        self._turns.end(trial.config["trial"])
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """A trial was lost with its Ray actor."""
+        self._turns.end(trial.config["trial"])
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """Nothing to forget."""
+        """A trial was stopped while it was paused, or before it had begun."""
+        self._paused.pop(trial.config["trial"], None)
+        self._turns.end(trial.config["trial"])
 
     def debug_string(self) -> str:
         """For Ray's own status output."""
-        return f"ASHA rungs: {self.table.counts()}"
+        return f"rungs: {self._turns.table.counts()}"

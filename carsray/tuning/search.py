@@ -1,8 +1,7 @@
 """Optuna inside Ray Tune. Repairs what Ray's OptunaSearch gets wrong: pruned trials, failed trials, epochs, seeds."""
 
 import warnings
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from carsray.errors import SweepFailed
 from carsray.results import BEST, TrialRow
 from carsray.seed import derive
 from carsray.space import Space, Value, Values
+from carsray.tuning.turns import Turns
 
 FAILURES_IN_A_ROW = 5
 """So many failed trials, one after the other, end a sweep: something is wrong that no configuration will mend."""
@@ -31,9 +31,19 @@ class SpaceSearch(OptunaSearch):
     The sampler's seed is derived per trial number, since Optuna keeps no generator state in the study.
     """
 
-    def __init__(self, space: Space, storage: optuna.storages.BaseStorage, name: str, seed: int) -> None:
+    def __init__(
+        self,
+        space: Space,
+        storage: optuna.storages.BaseStorage,
+        name: str,
+        seed: int,
+        turns: Turns,
+        going_on: Callable[[int], dict[str, Any] | None],
+    ) -> None:
+        """``going_on`` gives what a trial of an earlier process takes to start from its snapshot."""
         self._carsray_space, self._sweep_seed = space, seed
-        self._again: deque[tuple[int, Values]] = deque()
+        self._turns, self._going_on = turns, going_on
+        self._before: dict[int, Values] = {}
         self._outside: Values = {}
         self._next, self._failures = 0, 0
         super().__init__(self._ask, BEST, "max", study_name=name, storage=storage)
@@ -45,21 +55,24 @@ class SpaceSearch(OptunaSearch):
         return study
 
     def take_up(self, rows: Sequence[TrialRow]) -> None:
-        """Go on where an interrupted sweep was: its unfinished trials first, then new numbers.
+        """Go on where an interrupted sweep was.
 
         Trials that the study still holds for running are closed as failed; the sampler would avoid their
         neighbourhood for ever: https://github.com/optuna/optuna/issues/3215
         """
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
             self.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        self._again.extend((row.trial, row.params) for row in rows if row.state == "running")
+        self._before = {row.trial: row.params for row in rows if not row.ended}
         self._next = max((row.trial + 1 for row in rows), default=0)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial: its number, the searched values and the whole config."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial: its number, the searched values and the whole config; None while no slot is free."""
         if self._failures >= FAILURES_IN_A_ROW:
-            return str(Searcher.FINISHED)
-        number, point = self._upcoming()
+            self._turns.wind_down()
+        upcoming = self._upcoming()
+        if upcoming is None:
+            return str(Searcher.FINISHED) if self._turns.over() else None
+        number, point = upcoming
         for attempt in range(ATTEMPTS):
             self.study.sampler = _sampler(self._carsray_space, derive(self._sweep_seed, "sampler", number, attempt))
             self._outside = {}
@@ -74,14 +87,19 @@ class SpaceSearch(OptunaSearch):
                 continue
             self._ot_trials[trial_id].set_user_attr("trial", number)
             rungs = self._carsray_space.rungs
-            return {"trial": number, "params": params, "rungs": rungs, "config": config.model_dump()}
+            going_on = self._going_on(number) if number in self._before else None
+            config_of_trial = {"params": params, "rungs": rungs, "config": config.model_dump(), "going_on": going_on}
+            return {"trial": number, **config_of_trial}
         name = self._carsray_space.name
         raise SweepFailed(f"{name}: {ATTEMPTS} draws gave no settings that fit together. Narrow the ranges")
 
-    def _upcoming(self) -> tuple[int, Values | None]:
-        """The number of the next trial, and its point where that is given."""
-        if self._again:
-            return self._again.popleft()
+    def _upcoming(self) -> tuple[int, Values | None] | None:
+        """The number of the trial that is to begin now, and its point where that is given."""
+        recalled = self._turns.recalled()
+        if recalled is not None:
+            return recalled, self._before[recalled]
+        if not self._turns.wants_new():
+            return None
         number, self._next = self._next, self._next + 1
         start = self._carsray_space.start
         return number, start[number] if number < len(start) else None
@@ -101,6 +119,9 @@ class SpaceSearch(OptunaSearch):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended: pruned ones with their best so far, failed ones as failed."""
         if trial_id not in self._ot_trials:
+            return
+        if result is None and not error:  # was paused, and will not go on
+            self._tell(trial_id, TrialState.PRUNED)
             return
         if error or not result or "failed" in result:
             self._tell(trial_id, TrialState.FAIL, reason=str((result or {}).get("failed", "its Ray actor died")))

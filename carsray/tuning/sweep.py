@@ -30,6 +30,7 @@ from carsray.tuning.resources import Resources, share_out
 from carsray.tuning.rungs import RungTable
 from carsray.tuning.scheduler import RungScheduler
 from carsray.tuning.search import SpaceSearch, open_storage
+from carsray.tuning.turns import Turns
 from carsray.tuning.view import View
 
 PACKAGES = ("carsray", "torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy", "pandas")
@@ -78,30 +79,30 @@ def run_sweep(
 
     Ctrl-C ends it early; the rows of trials that were under way then say "running".
     """
-    ended = [row for row in before if row.state != "running"]
-    recorder = Recorder(folder, space, ended)
+    recorder = Recorder(folder, space, before)
     view = View(recorder, settings.trials)
     _quiet()
     with connected(settings.address) as nodes, sealed(row.path for row in split.test):
         resources = share_out(nodes, settings)
-        search = SpaceSearch(space, open_storage(folder.study), folder.name, settings.seed)
+        cut_off = [row.trial for row in before if row.state == "running"]
+        turns = Turns(_rung_table(folder, space, before), resources.concurrent, settings.trials - len(before), cut_off)
+        search = SpaceSearch(space, open_storage(folder.study), folder.name, settings.seed, turns, recorder.going_on)
         search.take_up(before)
         try:
-            if len(ended) < settings.trials:
-                _fit(
-                    _trainable(split, settings, resources),
-                    tune.TuneConfig(
-                        metric=BEST,
-                        mode="max",
-                        search_alg=search,
-                        scheduler=RungScheduler(_rung_table(folder, space, ended), space.epochs),
-                        num_samples=settings.trials - len(ended),
-                        # Or Ray holds one pending trial only: https://github.com/ray-project/ray/issues/46965
-                        max_concurrent_trials=resources.concurrent,
-                        reuse_actors=True,
-                    ),
-                    [recorder, view],
-                )
+            _fit(
+                _trainable(split, settings, resources),
+                tune.TuneConfig(
+                    metric=BEST,
+                    mode="max",
+                    search_alg=search,
+                    scheduler=RungScheduler(turns, space.epochs, recorder.going_on),
+                    num_samples=-1,  # the searcher says when it is over
+                    reuse_actors=True,
+                ),
+                [recorder, view],
+            )
+            if turns.over():
+                recorder.close_paused()
         finally:
             view.close()
             recorder.write_table()
@@ -116,12 +117,16 @@ def _trainable(split: DataSplit, settings: SweepSettings, resources: Resources) 
     return tune.with_resources(actor, tune.PlacementGroupFactory([bundle]))
 
 
-def _rung_table(folder: SweepFolder, space: Space, ended: Sequence[TrialRow]) -> RungTable:
-    """The rungs as the trials that have ended left them."""
+def _rung_table(folder: SweepFolder, space: Space, before: Sequence[TrialRow]) -> RungTable:
+    """The rungs as an earlier process left them."""
     table = RungTable(space.rungs, space.objective.reduction)
-    for row in ended:
+    for row in before:
         for epoch in folder.trial(row.trial).read_history():
             table.record(row.trial, epoch["epoch"], epoch[BEST])
+        if row.ended:
+            table.drop(row.trial)
+        elif row.state == "running" and row.trial in table.paused():
+            table.go_on(row.trial)
     return table
 
 
@@ -138,6 +143,9 @@ def _quiet() -> None:
     """Ray's and Optuna's own console output repeats, less well, what the view shows."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    # The searcher itself sees to it that no trial waits for a slot; Ray's own limit would start one actor at a time:
+    # https://github.com/ray-project/ray/issues/46965
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")
     for name in ("ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

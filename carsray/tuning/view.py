@@ -20,7 +20,13 @@ from carsray.tuning.rungs import expected_epochs
 SHOWN = 12
 WIDE = 200
 """Columns of a terminal on which nothing has to be shortened."""
-COLOURS: dict[State, str] = {"running": "cyan", "finished": "green", "pruned": "yellow", "failed": "red"}
+COLOURS: dict[State, str] = {
+    "running": "cyan",
+    "paused": "blue",
+    "finished": "green",
+    "pruned": "yellow",
+    "failed": "red",
+}
 
 
 class View(Callback):
@@ -67,7 +73,7 @@ class View(Callback):
 
     def _status(self) -> str:
         rows = list(self._recorder.rows.values())
-        ended = sum(row.state != "running" for row in rows)
+        ended = sum(row.ended for row in rows)
         failed = sum(row.state == "failed" for row in rows)
         parts = [f"{ended}/{self._total} trials"]
         if failed:

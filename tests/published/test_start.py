@@ -9,8 +9,11 @@ from carsray.errors import ConfigError
 from carsray.published.start import find_experiment, space_from
 from carsray.results import TrialRow, create_sweep
 from carsray.settings import DERIVED
+from carsray.space import Space
+from carsray.tuning.rungs import RungTable
 from carsray.tuning.search import SpaceSearch
 from carsray.tuning.sweep import begin_record, read_record
+from carsray.tuning.turns import Turns
 
 SPACE = """
 [fixed]
@@ -26,6 +29,11 @@ weight_decay = { low = 1e-6, high = 1e-1, log = true, default = 1e-2 }
 batch_size = { choices = [32, 64], default = 32 }
 """
 """cnn-3 of almog2025 has adam and no weight decay, which this does not search."""
+
+
+def search_of(space: Space, *cut_off: int) -> SpaceSearch:
+    turns = Turns(RungTable([1], 3), 100, 100, cut_off)
+    return SpaceSearch(space, optuna.storages.InMemoryStorage(), "sweep", 0, turns, lambda number: None)
 
 
 @pytest.fixture
@@ -58,7 +66,7 @@ def test_values_outside_of_the_space_are_known(space: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_the_first_trial_is_the_published_one_and_the_next_come_from_the_space(space: Path) -> None:
     made = space_from(space, "almog2025/cnn-3", {"depth": 2})
-    search = SpaceSearch(made, optuna.storages.InMemoryStorage(), "sweep", seed=0)
+    search = search_of(made)
     trials = [search.suggest(str(number)) for number in range(4)]
     published = find_experiment("almog2025/cnn-3").config().model_dump() | {"depth": 2}
     first = {name: value for name, value in trials[0]["config"].items() if name not in DERIVED}  # type: ignore[index]
@@ -72,7 +80,7 @@ def test_the_first_trial_is_the_published_one_and_the_next_come_from_the_space(s
 
 def test_an_interrupted_first_trial_comes_again_as_it_was(space: Path) -> None:
     made = space_from(space, "almog2025/cnn-3", {})
-    search = SpaceSearch(made, optuna.storages.InMemoryStorage(), "sweep", seed=0)
+    search = search_of(made, 0)
     search.take_up([TrialRow(0, "running", 1, {}, 0.0, dict(made.start[0]))])
     again = search.suggest("again")
     assert again["params"] == made.only_active(made.start[0])  # type: ignore[index]

@@ -1,40 +1,7 @@
-import itertools
-from statistics import mean
-
-import numpy as np
-import pytest
 from tiny_sweeps import TEXT, space_of
 
 from carsray.tuning.plan import sample_configs
 from carsray.tuning.rungs import expected_epochs
-
-
-def epochs_of(order: tuple[int, ...], rungs: list[int], reduction: float, last: int) -> tuple[int, dict[int, int]]:
-    """Epochs trained if trials of these merits run one after the other, by the rule as it is written down."""
-    seen: dict[int, list[int]] = {rung: [] for rung in rungs}
-    trained, reaching = 0, dict.fromkeys([*rungs, last], 0)
-    for merit in order:
-        for rung in rungs:
-            reaching[rung] += 1
-            stop = bool(seen[rung]) and merit < np.quantile(seen[rung], 1 - 1 / reduction)
-            seen[rung].append(merit)
-            if stop:
-                trained += rung
-                break
-        else:
-            reaching[last] += 1
-            trained += last
-    return trained, reaching
-
-
-@pytest.mark.parametrize("trials", [1, 2, 4, 6])
-def test_expected_epochs_are_the_mean_over_all_orders(trials: int) -> None:
-    space = space_of(epochs=9)
-    found = [epochs_of(order, [1, 2], 2, 9) for order in itertools.permutations(range(trials))]
-    reaching, epochs = expected_epochs(space, trials)
-    assert epochs == pytest.approx(mean(trained for trained, _ in found), rel=0.06)
-    for end in (1, 2, 9):
-        assert reaching[end] == pytest.approx(mean(ends[end] for _, ends in found), rel=0.08)
 
 
 def test_without_rungs_every_trial_runs_to_its_end() -> None:

@@ -1,106 +1,114 @@
-from types import SimpleNamespace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ray.tune.schedulers import ASHAScheduler, TrialScheduler
-from tiny_sweeps import fake_trial
+from tiny_sweeps import space_of
 
-from carsray.results import BEST
-from carsray.tuning.rungs import RungTable
-from carsray.tuning.scheduler import RungScheduler
+from carsray.tuning.rungs import RungTable, expected_epochs
 
 
-def rays_scheduler(longest: int, grace: int, reduction: int) -> ASHAScheduler:
-    return ASHAScheduler("epoch", BEST, "max", max_t=longest, grace_period=grace, reduction_factor=reduction)
+def table_of(scores: dict[int, float], rung: int = 1, reduction: float = 3) -> RungTable:
+    """A table of trials that all stand at one rung."""
+    table = RungTable([1, 3], reduction)
+    for trial, score in scores.items():
+        table.record(trial, rung, score)
+    return table
 
 
-def rays_rungs(scheduler: ASHAScheduler, longest: int) -> list[int]:
-    return sorted(int(rung) for rung, _ in scheduler._brackets[0]._rungs if rung < longest)
-
-
-@settings(deadline=None)
-@given(
-    curves=st.lists(st.lists(st.integers(0, 5), min_size=12, max_size=12), min_size=1, max_size=8),
-    order=st.lists(st.integers(0, 7), max_size=100),
-    longest=st.integers(1, 12),
-    grace=st.integers(1, 4),
-    reduction=st.sampled_from([2, 3, 4]),
+@pytest.mark.parametrize(
+    ("scores", "promoted"),
+    [
+        ([], None),
+        ([0.9, 0.8], None),  # a third of two is nobody
+        ([0.1, 0.9, 0.5], 1),
+        ([0.5, 0.5, 0.5], 0),  # of equals the earlier
+        ([0.1, 0.2, 0.3, 0.4, 0.5], 4),
+    ],
 )
-def test_decisions_are_those_of_ray_in_any_order_of_arrival(
-    curves: list[list[int]], order: list[int], longest: int, grace: int, reduction: int
-) -> None:
-    theirs = rays_scheduler(longest, min(grace, longest), reduction)
-    ours = RungScheduler(RungTable(rays_rungs(theirs, longest), reduction), longest)
-    assert ours.set_search_properties(BEST, "max")
-    trials = [fake_trial(number) for number in range(len(curves))]
-    for number, trial in enumerate(trials):
-        trial.trial_id = str(number)
-        theirs.on_trial_add(None, trial)
-    reached = [0] * len(curves)
-    running = set(range(len(curves)))
-    for wanted in order:
-        number = wanted % len(curves)
-        if number not in running:
-            continue
-        reached[number] += 1
-        result = {"epoch": reached[number], BEST: max(curves[number][: reached[number]]) / 5}
-        decision = ours.on_trial_result(None, trials[number], result)
-        assert decision == theirs.on_trial_result(None, trials[number], result)
-        if decision == TrialScheduler.STOP:
-            running.remove(number)
-            ours.on_trial_complete(None, trials[number], result)
-            theirs.on_trial_complete(None, trials[number], result)
+def test_the_best_of_the_best_third_is_promoted(scores: list[float], promoted: int | None) -> None:
+    assert table_of(dict(enumerate(scores))).next_promotion(5) == promoted
 
 
-def test_the_first_at_a_rung_goes_on_and_then_the_better_half() -> None:
-    table = RungTable([1], 2)
-    assert [table.record(n, 1, score) for n, score in enumerate([0.5, 0.4, 0.45, 0.5, 0.47])] == [
-        False,  # nobody was there
-        True,  # below 0.5
-        False,  # the median of 0.4 and 0.5: not strictly below
-        False,
-        True,  # below the median of four, 0.475
-    ]
+def test_a_promoted_trial_makes_way_for_the_next_best() -> None:
+    table = table_of({trial: trial / 10 for trial in range(6)})
+    assert table.next_promotion(0) == 5
+    table.go_on(5)
+    assert table.next_promotion(0) == 4
+    table.go_on(4)
+    assert table.next_promotion(0) is None
+
+
+def test_the_highest_rung_is_served_first() -> None:
+    table = table_of({trial: trial / 10 for trial in range(6)})
+    for trial in (3, 4, 5):
+        table.go_on(trial)
+        table.record(trial, 3, trial / 10)
+    assert table.next_promotion(0) == 5
+
+
+def test_one_that_has_failed_is_not_promoted_and_still_counts() -> None:
+    table = table_of({0: 0.9, 1: 0.8, 2: 0.1})
+    table.drop(0)
+    assert table.next_promotion(0) is None
+    assert table.counts() == {1: 3, 3: 0}
 
 
 def test_epochs_between_rungs_decide_nothing() -> None:
     table = RungTable([2, 6], 3)
     for epoch in (1, 3, 4, 5, 7):
         assert not table.record(0, epoch, 0.9)
-        assert not table.record(1, epoch, 0.1)
     assert table.counts() == {2: 0, 6: 0}
+    assert table.paused() == []
 
 
 def test_a_trial_counts_once_at_a_rung() -> None:
-    table = RungTable([1], 2)
-    table.record(0, 1, 0.9)
-    assert table.record(1, 1, 0.1)
-    assert not table.record(1, 1, 0.1)  # a trial that begins again after a crash has had its decision
-    table.record(0, 1, 0.0)
-    assert table.counts() == {1: 2}
-    assert table.cut(1) == pytest.approx(0.5)
+    table = table_of({0: 0.9, 1: 0.1})
+    table.go_on(1)
+    assert table.record(1, 1, 0.95)  # begun again after a crash: it stands there once more, with its first score
+    assert table.counts() == {1: 2, 3: 0}
+    table.record(2, 1, 0.5)
+    assert table.next_promotion(0) == 0
 
 
-def test_a_rung_without_trials_has_no_cut() -> None:
-    assert RungTable([3], 3).cut(3) is None
+def test_a_small_sweep_sends_its_best_to_the_end() -> None:
+    table = table_of({0: 0.4, 1: 0.6})
+    assert table.leader() == 1
+    table.go_on(1)
+    table.record(1, 3, 0.7)
+    assert table.leader() == 1
+    table.go_on(1)
+    table.record(1, 9, 0.8)
+    assert table.leader() is None
+
+
+def promotions(table: RungTable) -> list[int]:
+    order = []
+    while (trial := table.next_promotion(0)) is not None:
+        order.append(trial)
+        table.go_on(trial)
+    return order
 
 
 @settings(deadline=None)
-@given(st.permutations(range(6)))
-def test_a_table_rebuilt_from_histories_decides_as_the_lost_one(order: list[int]) -> None:
-    """The cut depends on who was there, not on when: this is what resume relies on."""
-    first, again = RungTable([1], 3), RungTable([1], 3)
-    for trial in range(6):
-        first.record(trial, 1, trial / 7)
-    for trial in order:
-        again.record(trial, 1, trial / 7)
-    assert first.cut(1) == again.cut(1)
+@given(scores=st.lists(st.integers(0, 9), max_size=20), order=st.randoms(), reduction=st.sampled_from([2, 3, 4]))
+def test_a_table_rebuilt_in_any_order_promotes_as_the_lost_one(
+    scores: list[int], order: object, reduction: int
+) -> None:
+    trials = dict(enumerate(map(float, scores)))
+    shuffled = list(trials)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    expected = promotions(table_of(trials, reduction=reduction))
+    assert promotions(table_of({trial: trials[trial] for trial in shuffled}, reduction=reduction)) == expected
+    best = sorted(trials, key=lambda trial: (-trials[trial], trial))
+    assert expected == best[: len(trials) // reduction]
 
 
-@pytest.mark.parametrize(("epoch", "decision"), [(3, TrialScheduler.CONTINUE), (4, TrialScheduler.STOP)])
-def test_the_last_epoch_ends_even_the_best(epoch: int, decision: str) -> None:
-    scheduler = RungScheduler(RungTable([1, 2], 2), epochs=4)
-    scheduler.set_search_properties(BEST, "max")
-    trial = SimpleNamespace(config={"trial": 0})
-    assert scheduler.on_trial_result(None, trial, {"epoch": epoch, BEST: 1.0}) == decision
+def test_what_is_expected_of_a_sweep_adds_up() -> None:
+    reaching, epochs = expected_epochs(space_of(), 16)  # rungs 1, 2 of 3 epochs, reduction 2
+    assert reaching[1] == 16
+    assert 8 <= reaching[2] <= 12
+    assert 4 <= reaching[3] <= 8
+    assert epochs == pytest.approx(sum(reaching.values()))
+
+
+def test_even_one_trial_is_expected_to_run_to_its_end() -> None:
+    assert expected_epochs(space_of(), 1) == ({1: 1, 2: 1, 3: 1}, 3)

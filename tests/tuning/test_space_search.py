@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
-from tiny_sweeps import TEXT, space_of
+from tiny_sweeps import TEXT, roomy_turns, space_of
 
 from carsray.errors import SweepFailed
 from carsray.results import BEST, TrialRow
@@ -17,8 +17,11 @@ from carsray.tuning.search import FAILURES_IN_A_ROW, SpaceSearch, open_storage
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def search_of(space: Space | None = None, seed: int = 3, storage: Any = None) -> SpaceSearch:
-    return SpaceSearch(space or space_of(), storage or optuna.storages.InMemoryStorage(), "tiny", seed)
+def search_of(
+    space: Space | None = None, seed: int = 3, storage: Any = None, cut_off: tuple[int, ...] = ()
+) -> SpaceSearch:
+    storage = storage or optuna.storages.InMemoryStorage()
+    return SpaceSearch(space or space_of(), storage, "tiny", seed, roomy_turns(*cut_off), lambda number: None)
 
 
 def result_of(epoch: int, score: float) -> dict[str, Any]:
@@ -170,9 +173,12 @@ def test_going_on_repeats_unfinished_trials_and_then_counts_on(tmp_path: Path) -
     space = space_of()
     before = search_of(space, storage=open_storage(tmp_path / "study.db"))
     rows = unfinished(before)
-    search = search_of(space, storage=open_storage(tmp_path / "study.db"))
+    search = search_of(space, storage=open_storage(tmp_path / "study.db"), cut_off=(1, 2))
     search.take_up(rows)
-    again = [search.suggest(name) for name in "xyz"]
+    again = []
+    for name in "xyz":
+        again.append(search.suggest(name))
+        search._turns.begin(again[-1]["trial"])
     assert [proposal["trial"] for proposal in again] == [1, 2, 3]
     assert [proposal["params"] for proposal in again[:2]] == [row.params for row in rows[1:]]
     assert seeds(again[0])["seed"] == derive(3, "trial", 1)

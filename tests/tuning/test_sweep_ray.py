@@ -291,7 +291,7 @@ def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(
     assert "Go on with: carsray resume cut" in out
     rows = read_rows(folder)
     assert 0 < len(rows) < 5
-    assert rows[0].state == "finished"
+    assert rows[0].state in ("paused", "finished")
     kept = [trial.read_history() for trial in folder.all_trials()]
     assert all(kept)
 
@@ -302,7 +302,7 @@ def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(
     ended = read_rows(folder)
     assert [row.trial for row in ended] == [0, 1, 2, 3, 4]
     assert {row.state for row in ended} <= {"finished", "pruned"}
-    assert folder.trial(0).read_history() == kept[0]
+    assert folder.trial(0).read_history()[: len(kept[0])] == kept[0]
     assert TrialState.RUNNING not in {trial.state for trial in study_of(folder)}
 
     whole, _ = run("whole", space_of(**pins), trials=5, concurrent=1)

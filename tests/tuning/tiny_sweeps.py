@@ -9,6 +9,8 @@ from PIL import Image
 
 from carsray.space import Space
 from carsray.space_file import parse_space
+from carsray.tuning.rungs import RungTable
+from carsray.tuning.turns import Turns
 
 TEXT = """
 [objective]
@@ -43,6 +45,11 @@ def space_of(text: str = TEXT, **pinned: Any) -> Space:
     return parse_space(text, "tiny.toml", pinned)
 
 
+def roomy_turns(*cut_off: int) -> Turns:
+    """A sweep in which there is always room for a new trial."""
+    return Turns(RungTable([1, 2], 2), 1000, 1000, cut_off)
+
+
 def draw_folders(root: Path, classes: int = 4, each: int = 16, side: int = 32) -> Path:
     """A folder per class; a class has a colour of its own, under noise."""
     rng = np.random.default_rng(0)
@@ -59,4 +66,4 @@ def draw_folders(root: Path, classes: int = 4, each: int = 16, side: int = 32) -
 def fake_trial(number: int, error: Exception | None = None, **params: Any) -> Any:
     """What carsray reads of a trial of Ray's."""
     config = {"trial": number, "params": params, "config": {"epochs": 3, **params}}
-    return SimpleNamespace(config=config, get_error=lambda: error)
+    return SimpleNamespace(config=config, status="RUNNING", get_error=lambda: error)

@@ -1,0 +1,77 @@
+"""Whose turn it is when a slot is free: a trial that stands at a rung, a new one, or nobody's yet."""
+
+from collections.abc import Iterable
+
+from carsray.tuning.rungs import RungTable
+
+
+class Turns:
+    """What the searcher and the scheduler have to agree on. Knows trials by carsray's numbers; nothing of Ray."""
+
+    def __init__(self, table: RungTable, slots: int, new: int, cut_off: Iterable[int] = ()) -> None:
+        """``new`` trials are to begin; those ``cut_off`` in the middle of an earlier process run first."""
+        self.table, self.new = table, new
+        self._slots, self._cut_off = slots, list(cut_off)
+        self._running: set[int] = set()
+        self._begun: set[int] = set()
+
+    def free(self) -> bool:
+        """Whether there is a slot that nobody has."""
+        return len(self._running) < self._slots
+
+    def promoted(self) -> int | None:
+        """The paused trial that is to go on now."""
+        if not self.free():
+            return None
+        promoted = self.table.next_promotion(self.new)
+        if promoted is None and not self._running and not self.new and not self._cut_off:
+            promoted = self.table.leader()
+        return promoted
+
+    def wants_new(self) -> bool:
+        """Whether a new trial is to begin now."""
+        return self.free() and self.new > 0 and not self._cut_off and self.promoted() is None
+
+    def recalled(self) -> int | None:
+        """The trial of an earlier process that is to go on now."""
+        if not self.free():
+            return None
+        if self._cut_off:
+            return self._cut_off[0]
+        promoted = self.promoted()
+        return promoted if promoted not in self._begun else None
+
+    def over(self) -> bool:
+        """Whether nothing runs, and nothing is left to run."""
+        return not self._running and not self.new and not self._cut_off and self.promoted() is None
+
+    def begin(self, trial: int) -> None:
+        """A trial that this process has not run before takes a slot."""
+        if trial in self._cut_off:
+            self._cut_off.remove(trial)
+        elif trial in self.table.paused():
+            self.table.go_on(trial)
+        else:
+            self.new -= 1
+        self._begun.add(trial)
+        self._running.add(trial)
+
+    def go_on(self, trial: int) -> None:
+        """A paused trial takes a slot."""
+        self.table.go_on(trial)
+        self._running.add(trial)
+
+    def pause(self, trial: int) -> None:
+        """A trial gives up its slot at a rung."""
+        self._running.discard(trial)
+
+    def end(self, trial: int) -> None:
+        """A trial gives up its slot and will not go on."""
+        self.table.drop(trial)
+        self._running.discard(trial)
+
+    def wind_down(self) -> None:
+        """Begin nothing and promote nothing from now on."""
+        self.new, self._cut_off = 0, []
+        for trial in self.table.paused():
+            self.table.drop(trial)

@@ -1,0 +1,107 @@
+"""Sweeps played through by hand: whose turn it is."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carsray.tuning.rungs import RungTable
+from carsray.tuning.turns import Turns
+
+EPOCHS = 9
+
+
+def turns_of(slots: int = 2, new: int = 6, cut_off: tuple[int, ...] = ()) -> Turns:
+    return Turns(RungTable([1, 3], 3), slots, new, cut_off)
+
+
+def reach(turns: Turns, trial: int, epoch: int, score: float) -> None:
+    """A running trial trains until an epoch and pauses or ends there."""
+    if turns.table.record(trial, epoch, score):
+        turns.pause(trial)
+    else:
+        turns.end(trial)
+
+
+def play(turns: Turns, scores: list[float], slots: int, first: int = 0) -> dict[int, int]:
+    """A whole sweep, trials in step with each other; how far each trial came."""
+    running: list[int] = []
+    came = dict.fromkeys(range(len(scores)), 0)
+    upcoming = first
+    while not turns.over():
+        while turns.free():
+            recalled, promoted = turns.recalled(), turns.promoted()
+            if recalled is not None:
+                turns.begin(recalled)
+                running.append(recalled)
+            elif promoted is not None:
+                turns.go_on(promoted)
+                running.append(promoted)
+            elif turns.wants_new():
+                turns.begin(upcoming)
+                running.append(upcoming)
+                upcoming += 1
+            else:
+                break
+        assert 0 < len(running) <= slots
+        trial = running.pop(0)
+        came[trial] = next(end for end in (1, 3, EPOCHS) if end > came[trial])
+        reach(turns, trial, came[trial], scores[trial])
+    return came
+
+
+@settings(deadline=None)
+@given(scores=st.lists(st.integers(0, 5), min_size=1, max_size=15), slots=st.integers(1, 5))
+def test_every_sweep_ends_with_all_trials_begun_and_one_at_its_end(scores: list[int], slots: int) -> None:
+    came = play(turns_of(slots, len(scores)), [float(score) for score in scores], slots)
+    assert min(came.values()) >= 1
+    assert max(came.values()) == EPOCHS
+
+
+def test_nobody_begins_while_all_slots_are_taken() -> None:
+    turns = turns_of(slots=1)
+    turns.begin(0)
+    assert not turns.wants_new()
+    assert turns.promoted() is None
+    assert not turns.over()
+
+
+def test_a_promotion_goes_before_a_new_trial() -> None:
+    turns = turns_of(slots=1)
+    for trial in range(3):
+        turns.begin(trial)
+        reach(turns, trial, 1, trial / 3)
+    assert turns.promoted() == 2
+    assert not turns.wants_new()
+
+
+def test_trials_that_were_cut_off_run_first() -> None:
+    turns = turns_of(new=3, cut_off=(4, 7))
+    assert turns.recalled() == 4
+    assert not turns.wants_new()
+    turns.begin(4)
+    assert turns.recalled() == 7
+    turns.begin(7)
+    assert turns.new == 3
+    assert not turns.free()
+
+
+def test_a_paused_trial_of_an_earlier_process_is_recalled_not_promoted_from_memory() -> None:
+    turns = turns_of(new=0)
+    for trial in range(3):
+        turns.table.record(trial, 1, trial / 3)
+    assert turns.recalled() == 2
+    turns.begin(2)
+    assert turns.table.paused() == [0, 1]
+    assert turns.new == 0
+
+
+def test_a_wound_down_sweep_waits_for_those_that_run() -> None:
+    turns = turns_of(new=5)
+    for trial in range(4):
+        turns.table.record(trial, 1, trial / 4)
+    turns.begin(9)
+    turns.wind_down()
+    assert turns.promoted() is None
+    assert not turns.wants_new()
+    assert not turns.over()
+    turns.end(9)
+    assert turns.over()
