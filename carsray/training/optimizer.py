@@ -10,7 +10,8 @@ from carsray.models.network import Network
 def build_optimizer(network: Network, config: TrialConfig) -> torch.optim.Optimizer:
     """The optimiser over all trained parameters: one group for the body, one for the head.
 
-    A body that is frozen whole has none, unless it is to be unfrozen block by block.
+    A body that is frozen whole has none, unless it is to be unfrozen block by block. Fused kernels read memory as it
+    lies: the state of a parameter must have its memory order.
     """
     head = _trained(network.head)
     in_head = {id(parameter) for parameter in head}
@@ -25,15 +26,17 @@ def build_optimizer(network: Network, config: TrialConfig) -> torch.optim.Optimi
         case "sgd":
             # Nesterov needs momentum; without any there is nothing to look ahead with.
             nesterov = config.nesterov and config.momentum > 0
+            # The fused kernel takes no parameters without momentum beside some that have it.
+            fused = not config.unfreeze_every
             return torch.optim.SGD(
-                groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, weight_decay=decay
+                groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, weight_decay=decay, fused=fused
             )
         case "rmsprop":
             return torch.optim.RMSprop(groups, lr=config.lr, momentum=config.momentum, weight_decay=decay)
         case "adam":
-            return torch.optim.Adam(groups, lr=config.lr, weight_decay=decay)
+            return torch.optim.Adam(groups, lr=config.lr, weight_decay=decay, fused=True)
         case "adamw":
-            return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay)
+            return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay, fused=True)
 
 
 def take_up(optimizer: torch.optim.Optimizer, network: Network) -> None:

@@ -71,3 +71,14 @@ def test_nesterov_is_left_out_where_there_is_no_momentum(momentum: float, nester
 def test_nesterov_is_off_unless_asked_for() -> None:
     _, optimizer = made(optimizer="sgd", momentum=0.9)
     assert not any(group["nesterov"] for group in optimizer.param_groups)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_a_step_is_one_kernel_where_torch_has_one(name: str) -> None:
+    _, optimizer = made(optimizer=name)
+    assert all(group["fused"] for group in optimizer.param_groups)
+
+
+def test_sgd_that_is_to_take_up_parameters_is_not_fused() -> None:
+    _, optimizer = made(backbone="mobilenet_v2", image_size=32, pack_size=40, optimizer="sgd", unfreeze_every=1)
+    assert not any(group["fused"] for group in optimizer.param_groups)
