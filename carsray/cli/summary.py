@@ -17,6 +17,7 @@ from carsray.settings import not_allowed
 from carsray.space import Parameter, Space
 from carsray.tuning.importance import measure_importances
 from carsray.tuning.search import FAILURES_IN_A_ROW
+from carsray.tuning.timing import time_spent, timing_lines
 from carsray.tuning.view import number, trial_table
 
 SHOWN = 10
@@ -48,6 +49,8 @@ def print_summary(
         write_json(folder.importances, asdict(found))
         shares = ", ".join(f"{name} {share:.0%}" for name, share in found.shares.items())
         console.print(f"What mattered most (epoch {found.epoch}, {found.trials} trials): {shares}")
+    for line in timing_lines(time_spent(folder, len(split.train))):
+        console.print(line)
     for warning in edges(space, leaders[0]):
         console.print(f"[yellow]warning:[/] {warning}")
     _print_paths(console, folder, leaders[0])

@@ -61,6 +61,16 @@ def test_the_noise_of_the_score_and_the_seal_are_told(folder: SweepFolder, capsy
     assert "The test split (40 pictures, held out, not the official test) stayed sealed." in out
 
 
+def test_where_the_time_went_is_told(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    trial = folder.trial(0)
+    trial.root.mkdir()
+    trial.write_config({}, {"batch_size": 20})
+    trial.append({"epoch": 1, BEST: 0.5, "seconds/compute": 2.0, "seconds/validation": 6.0})
+    out = summary(capsys, folder, [row_of(0, 0.5)], trials=1)
+    assert "Where 8 s in all slots went: validation 75%, training 25%" in out
+    assert "Training: 50 pictures a second and slot, 100% of its time computing" in out
+
+
 def test_an_interrupted_sweep_says_how_to_go_on(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
     out = summary(capsys, folder, [row_of(0, 0.5), row_of(1, 0.4, "running")], trials=5)
     assert f"Interrupted: 4 of 5 trials missing. Go on with: carsray resume tiny --results {folder.root.parent}" in out
