@@ -68,6 +68,7 @@ class Recorder(Callback):
             self._update(replace(row, reason=result["failed"]))
             return
         metrics = {key: value for key, value in result.items() if key == "epoch" or "/" in key}
+        metrics["time"] = round(time.time(), 2)
         self.folder.trial(number).append(metrics)
         if checkpoint:
             write_bytes(self.folder.trial(number).checkpoint, checkpoint)

@@ -1,0 +1,152 @@
+"""A whole sweep against the one that a user would otherwise write on plain Ray Tune (plain_ray_tune.py).
+
+    scripts/bench sweep --data STANFORD_CARS --weights mobilenet_v2_backbone.pth          three seeds: about two hours
+    scripts/bench sweep ... --seeds 0                                                     one
+
+Same pictures, split, space, number of trials, epochs and processors; both sides begin with nothing on disk. carsray's
+clock runs from the start of its command to its end: imports, inspection, packing and Ray's start are in it. The clock
+of the other side is its own and runs from after its imports and Ray's start to the end of its search.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import Condition, Figures, publish, significant
+
+from carsray.results import BEST, SweepFolder
+
+HERE = Path(__file__).parent
+BASELINE = HERE / "plain_ray_tune.py"
+SPACES = {
+    "bench": Path("search_spaces/bench_mobilenet_v2.toml"),
+    "own": Path("search_spaces/transfer_mobilenet_v2.toml"),
+}
+Curve = list[tuple[float, float]]
+"""(seconds since the start, best validation accuracy by then), whenever it rose."""
+
+
+def baseline(options: argparse.Namespace, seed: int) -> Figures:
+    """What plain_ray_tune.py prints."""
+    with tempfile.TemporaryDirectory() as storage:
+        asked = [*_pictures(options), "--seed", str(seed), "--storage", storage]
+        size = ["--trials", str(options.trials), "--epochs", str(options.epochs), "--concurrent", "2"]
+        done = subprocess.run([sys.executable, BASELINE, *asked, *size], stdout=subprocess.PIPE, text=True, check=True)
+    found: Figures = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def ours(options: argparse.Namespace, seed: int, space: Path, split: Path) -> Figures:
+    """The same figures of one `carsray sweep`, in folders of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        asked = ["--data", split, "--trials", options.trials, "--epochs", options.epochs, "--seed", seed]
+        pins = ["--set", f"weights={options.weights}", "--set", f"image_size={options.image_size}"]
+        where = ["--results", scratch, "--cache", f"{scratch}/cache", "--name", "sweep"]
+        command = [Path(sys.executable).with_name("carsray"), "sweep", space, *asked, *pins, *where]
+        began, clock = time.time(), time.perf_counter()
+        subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, check=True)
+        seconds = time.perf_counter() - clock
+        trials = list(SweepFolder(Path(scratch) / "sweep").all_trials())
+        epochs = [(line["time"] - began, line[BEST]) for trial in trials for line in trial.read_history()]
+        best = max(trials, key=lambda trial: max((line[BEST] for line in trial.read_history()), default=-math.inf))
+        return {
+            "seconds": round(seconds, 1),
+            "trials": len(trials),
+            "errors": sum(trial.read_state().state == "failed" for trial in trials),
+            "epochs_trained": len(epochs),
+            "best_val_accuracy": max(score for _, score in epochs),
+            "best_config": best.read_params(),
+            "curve": rises(epochs),
+        }
+
+
+def rises(epochs: list[tuple[float, float]]) -> Curve:
+    """The points at which the best so far rose."""
+    curve: Curve = []
+    for seconds, score in sorted(epochs):
+        if not curve or score > curve[-1][1]:
+            curve.append((round(seconds, 1), score))
+    return curve
+
+
+def seconds_to(curve: Curve, target: float) -> float:
+    """When a curve first reached a score; infinite if it did not."""
+    return next((seconds for seconds, score in curve if score >= target), math.inf)
+
+
+def measure(options: argparse.Namespace) -> tuple[Figures, list[Condition]]:
+    """Both sides for every seed; what is known so far goes to --log after each run."""
+    runs: dict[str, list[Figures]] = {"baseline": [], **{name: [] for name in SPACES}}
+    with tempfile.TemporaryDirectory() as scratch:
+        split = Path(scratch) / "split.csv"
+        subprocess.run([sys.executable, BASELINE, *_pictures(options), "--write-split", split], check=True)
+        for seed in options.seeds:
+            for name, space in SPACES.items():
+                runs[name].append(ours(options, seed, space, split))
+                log(options.log, name, seed, runs[name][-1])
+            runs["baseline"].append(baseline(options, seed))
+            log(options.log, "baseline", seed, runs["baseline"][-1])
+    return {"seeds": options.seeds, "runs": runs}, conditions(runs)
+
+
+def conditions(runs: dict[str, list[Figures]]) -> list[Condition]:
+    """What is asked, over the seeds that were run."""
+    mean = {name: statistics.mean(run["best_val_accuracy"] for run in found) for name, found in runs.items()}
+    pairs = list(zip(runs["baseline"], runs["bench"], runs["own"], strict=True))
+    whole = [other["seconds"] / bench["seconds"] for other, bench, _ in pairs]
+    return [
+        Condition("times faster: the whole search (median over seeds)", statistics.median(whole), 10),
+        Condition("times faster: to the baseline's best, bench space", _to_best(runs, "bench"), 10),
+        Condition("times faster: to the baseline's best, own space", _to_best(runs, "own"), 20),
+        Condition("points of accuracy above the baseline, bench space", 100 * (mean["bench"] - mean["baseline"]), -1),
+    ]
+
+
+def _to_best(runs: dict[str, list[Figures]], name: str) -> float:
+    """The median over seeds; a seed in which we never reached it counts as zero."""
+    ratios = []
+    for other, mine in zip(runs["baseline"], runs[name], strict=True):
+        target = other["best_val_accuracy"]
+        ratios.append(seconds_to(other["curve"], target) / seconds_to(mine["curve"], target))
+    return significant(statistics.median(ratios))
+
+
+def log(path: Path | None, name: str, seed: int, found: Figures) -> None:
+    """One line a run, for whoever waits."""
+    line = json.dumps({"side": name, "seed": seed, **found})
+    print(line, flush=True)
+    if path:
+        with path.open("a") as file:
+            file.write(line + "\n")
+
+
+def _pictures(options: argparse.Namespace) -> list[str]:
+    named = {"data": options.data, "weights": options.weights, "classes": options.classes}
+    return [
+        part for key, value in {**named, "image-size": options.image_size}.items() for part in (f"--{key}", str(value))
+    ]
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of Stanford Cars, devkit included")
+    parser.add_argument("--weights", type=lambda text: Path(text).resolve(), required=True)
+    parser.add_argument("--classes", type=int, default=40)
+    parser.add_argument("--image-size", type=int, default=128)
+    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--log", type=Path, help="a line of JSON after each run")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    options = parse()
+    publish("sweep", lambda: measure(options), packages=("torch", "torchvision", "ray", "optuna"))
