@@ -48,7 +48,7 @@ def test_a_trial_that_begins_has_its_config_and_says_running(folder: SweepFolder
 
 def test_history_has_a_line_an_epoch_with_the_trials_own_entries(folder: SweepFolder) -> None:
     live(Recorder(folder, space_of()), fake_trial(0, lr=0.1), [0.5, 0.4])
-    ours = {"epoch", "val/accuracy", BEST, "val/loss", "seconds/compute"}
+    ours = {"epoch", "val/accuracy", BEST, "val/loss", "seconds/compute", "time"}
     history = folder.trial(0).read_history()
     assert [epoch["val/accuracy"] for epoch in history] == [0.5, 0.4]
     assert all(epoch.keys() == ours for epoch in history)
