@@ -1,5 +1,7 @@
 """The results folder of a sweep: one property per file. Plain text throughout, readable without carsray."""
 
+import csv
+import io
 import itertools
 import json
 import math
@@ -7,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-
-import pandas as pd
 
 from carsray.config import TrialConfig, trial_config
 from carsray.errors import ResultsError
@@ -197,26 +197,27 @@ def read_rows(folder: SweepFolder) -> list[TrialRow]:
     return rows
 
 
+def rank(row: TrialRow) -> tuple[bool, float, int]:
+    """Less is better: failed trials come last, ties in the order of their numbers."""
+    return row.state == "failed", -row.score, row.trial
+
+
 def ranked(rows: Iterable[TrialRow]) -> list[TrialRow]:
-    """Best first; failed trials last; ties in the order of their numbers."""
-    return sorted(rows, key=lambda row: (row.state == "failed", -row.score, row.trial))
+    """Best first."""
+    return sorted(rows, key=rank)
 
 
 def write_table(folder: SweepFolder, rows: Iterable[TrialRow], params: Iterable[str]) -> None:
     """Write trials.csv: trial, state, epochs, metrics of the best epoch, seconds, one column per parameter."""
     rows, params = list(rows), list(params)
     metrics = list(dict.fromkeys([BEST, *(key for row in rows for key in row.best)]))
-    records = [
-        {"trial": row.trial, "state": row.state, "epochs": row.epochs}
-        | {key: row.best.get(key) for key in metrics}
-        | {"seconds": round(row.seconds, 2)}
-        | {key: row.params.get(key) for key in params}
-        for row in rows
-    ]
-    columns = ["trial", "state", "epochs", *metrics, "seconds", *params]
-    # dtype object: a whole number stays one in a column with gaps.
-    frame = pd.DataFrame(records, columns=columns, dtype=object)
-    write_text(folder.table, frame.to_csv(index=False))
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["trial", "state", "epochs", *metrics, "seconds", *params])
+    for row in rows:
+        best, values = map(row.best.get, metrics), map(row.params.get, params)
+        table.writerow([row.trial, row.state, row.epochs, *best, round(row.seconds, 2), *values])
+    write_text(folder.table, text.getvalue())
 
 
 def _read_json(path: Path, *needed: str) -> dict[str, Any]:

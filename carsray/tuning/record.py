@@ -28,6 +28,7 @@ class Recorder(Callback):
     def __init__(self, folder: SweepFolder, space: Space, rows: Sequence[TrialRow] = ()) -> None:
         self.folder, self.space = folder, space
         self.rows = {row.trial: row for row in rows}
+        self._weights = {row.trial for row in rows if folder.trial(row.trial).checkpoint.exists()}
         self._written = 0.0
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -40,6 +41,7 @@ class Recorder(Callback):
         folder = self.folder.trial(number)
         for left_over in (folder.history, folder.checkpoint, folder.snapshot):  # of an attempt that was cut off
             left_over.unlink(missing_ok=True)
+        self._weights.discard(number)
         self._update(row)
 
     def going_on(self, number: int) -> dict[str, Any] | None:
@@ -72,6 +74,7 @@ class Recorder(Callback):
         self.folder.trial(number).append(metrics)
         if checkpoint:
             write_bytes(self.folder.trial(number).checkpoint, checkpoint)
+            self._weights.add(number)
         if snapshot:
             write_bytes(self.folder.trial(number).snapshot, snapshot)
         # The scheduler has decided by now.
@@ -94,6 +97,7 @@ class Recorder(Callback):
         for row in list(self.rows.values()):
             if row.state == "paused":
                 self._end(row)
+        self._drop_checkpoints()
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """The sweep has ended or was interrupted: leave a complete table."""
@@ -123,6 +127,8 @@ class Recorder(Callback):
             self.write_table()
 
     def _drop_checkpoints(self) -> None:
-        ended = [row for row in ranked(self.rows.values()) if row.ended]
-        for row in ended[KEEP_CHECKPOINTS:]:
+        # Only those that have weights are looked at: all trials at every end would be slow in a long sweep.
+        ended = [row for row in map(self.rows.__getitem__, self._weights) if row.ended]
+        for row in ranked(ended)[KEEP_CHECKPOINTS:]:
             self.folder.trial(row.trial).checkpoint.unlink(missing_ok=True)
+            self._weights.remove(row.trial)

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from carsray.results import BEST, State, TrialRow, ranked
+from carsray.results import BEST, State, TrialRow, rank, ranked
 from carsray.tuning.record import Recorder
 from carsray.tuning.rungs import expected_epochs
 
@@ -78,7 +78,7 @@ class View(Callback):
         parts = [f"{ended}/{self._total} trials"]
         if failed:
             parts.append(f"{failed} failed")
-        best = next((row for row in ranked(rows) if row.best), None)
+        best = min((row for row in rows if row.best), key=rank, default=None)
         if best:
             parts.append(f"best {best.score:.3f} (trial {best.trial})")
         elapsed = time.monotonic() - self._began

@@ -129,6 +129,29 @@ def test_a_running_trial_keeps_its_weights_among_better_ones(folder: SweepFolder
     assert not folder.trial(99).checkpoint.exists()
 
 
+def test_weights_of_an_earlier_process_make_way_for_better_ones(folder: SweepFolder) -> None:
+    first = Recorder(folder, space_of())
+    for number in range(KEEP_CHECKPOINTS):
+        live(first, fake_trial(number), [0.1 + 0.1 * number])
+    again = Recorder(folder, space_of(), read_rows(folder))
+    live(again, fake_trial(KEEP_CHECKPOINTS), [0.9])
+    kept = [folder.trial(number).checkpoint.exists() for number in range(KEEP_CHECKPOINTS + 1)]
+    assert kept == [False, *[True] * KEEP_CHECKPOINTS]
+
+
+def test_paused_trials_lose_their_weights_when_the_sweep_ends(folder: SweepFolder) -> None:
+    recorder = Recorder(folder, space_of())
+    for number in range(KEEP_CHECKPOINTS + 1):
+        trial = fake_trial(number)
+        recorder.on_trial_start(0, [], trial)
+        trial.status = "PAUSED"
+        score = 0.9 - 0.1 * number
+        recorder.on_trial_result(0, [], trial, result_of(1, score, score, checkpoint=b"weights"))
+    recorder.close_paused()
+    kept = [folder.trial(number).checkpoint.exists() for number in range(KEEP_CHECKPOINTS + 1)]
+    assert kept == [*[True] * KEEP_CHECKPOINTS, False]
+
+
 def test_the_table_has_every_trial_best_first_and_is_complete_at_the_end(folder: SweepFolder) -> None:
     recorder = Recorder(folder, space_of())
     for number, score in enumerate([0.2, 0.6, 0.4]):
