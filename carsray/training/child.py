@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
+import torch
+
 from carsray.config import TrialConfig
 from carsray.data.batches import TrainingData, training_data
 from carsray.data.seal import seal
@@ -45,16 +47,16 @@ class _Trials:
             try:
                 self._answer(request)
             except (TrialFailed, CarsrayError) as error:
-                self._connection.send(Failed(str(error), bug=False))
+                self._connection.send(Failed(str(error), "trial"))
             except Exception as error:
-                self._connection.send(Failed(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", bug=True))
+                self._connection.send(_failure(error))
 
     def _answer(self, request: object) -> None:
         match request:
-            case Begin(config, snapshot):
+            case Begin(config, snapshot, micro_batches):
                 self._config = config
                 self._epochs = iter(())  # lets go of the old network before the new one is built
-                self._epochs = self._start(config, snapshot)
+                self._epochs = self._start(config, snapshot, micro_batches)
             case NextEpoch(snapshot):
                 for event in self._epochs:
                     if isinstance(event, Progress):
@@ -64,9 +66,11 @@ class _Trials:
                         return
                 raise TrialFailed("was asked for an epoch past its last")
 
-    def _start(self, config: TrialConfig, snapshot: bytes | None) -> Iterator[Progress | EpochResult]:
+    def _start(
+        self, config: TrialConfig, snapshot: bytes | None, micro_batches: int
+    ) -> Iterator[Progress | EpochResult]:
         """The data is loaded inside the generator, so that its errors reach the owner with the first epoch."""
-        yield from fit(config, self._data(config), self._opened.run, snapshot)
+        yield from fit(config, self._data(config), self._opened.run, snapshot, micro_batches)
 
     def _data(self, config: TrialConfig) -> TrainingData:
         return training_data(self._opened.split, config, self._opened.run.cache)
@@ -79,6 +83,16 @@ class _Trials:
         snapshot = result.snapshot() if with_snapshot else None
         seconds = result.seconds | {"checkpoint": time.perf_counter() - began}
         return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot)
+
+
+def _failure(error: Exception) -> Failed:
+    """What an error says of its cause; PyTorch has a type for the GPU's memory only."""
+    first = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return Failed(first, "memory")
+    if isinstance(error, RuntimeError) and "CUDA error" in str(error):
+        return Failed(first, "device")
+    return Failed(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", "bug")
 
 
 def _die_with_owner(owner: int) -> None:

@@ -53,11 +53,12 @@ class EpochResult:
 
 
 def fit(
-    config: TrialConfig, data: TrainingData, run: RunConfig, snapshot: bytes | None = None
+    config: TrialConfig, data: TrainingData, run: RunConfig, snapshot: bytes | None = None, micro_batches: int = 1
 ) -> Iterator[Progress | EpochResult]:
     """Train to the end of config.epochs, from the start or from a snapshot. To stop early, stop iterating.
 
-    A trial taken up from a snapshot gives the numbers that it would have given without the break.
+    A trial taken up from a snapshot gives the numbers that it would have given without the break. More micro_batches
+    than one cut each batch into parts whose gradients add up: less memory, and BatchNorm sees the parts.
     Raises TrialFailed when the loss is no longer finite, ResultsError for a snapshot that does not fit.
     """
     started = time.perf_counter()
@@ -65,7 +66,7 @@ def fit(
     if device.type == "cpu":
         torch.set_num_threads(run.threads)
     network = build_network(config, len(data.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = _Trainer(config, network, compute_dtype(device, config), run)
+    trainer = _Trainer(config, network, compute_dtype(device, config), run, micro_batches)
     done, best = trainer.take_up(snapshot) if snapshot else (0, -math.inf)
     seconds = {"start": time.perf_counter() - started}
     for epoch in range(done + 1, config.epochs + 1):
@@ -91,8 +92,10 @@ def fit(
 class _Trainer:
     """What lives from step to step: network, optimiser, schedule."""
 
-    def __init__(self, config: TrialConfig, network: Network, dtype: torch.dtype, run: RunConfig) -> None:
-        self.config, self.network, self.dtype = config, network, dtype
+    def __init__(
+        self, config: TrialConfig, network: Network, dtype: torch.dtype, run: RunConfig, micro_batches: int
+    ) -> None:
+        self.config, self.network, self.dtype, self.micro_batches = config, network, dtype, micro_batches
         self.device = next(network.parameters()).device
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
@@ -181,15 +184,23 @@ class _Trainer:
 
     def step(self, batch: Batch) -> torch.Tensor:
         """One optimiser step; returns (loss sum, right answers, pictures), float64."""
-        logits = logits_from(self.network, batch.images, self.dtype)
-        loss = self.loss(logits, batch.labels)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        # At least two pictures in a part: BatchNorm cannot train on one.
+        parts = max(1, min(self.micro_batches, len(batch.labels) // 2))
+        pairs = zip(batch.images.tensor_split(parts), batch.labels.tensor_split(parts), strict=True)
+        sums = torch.stack([self.backward(images, labels, len(batch.labels)) for images, labels in pairs]).sum(dim=0)
         if self.config.grad_clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip)
         self.optimizer.step()
-        pictures = len(batch.labels)
-        right = (logits.detach().argmax(dim=1) == batch.labels).sum()
+        return sums
+
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, of: int) -> torch.Tensor:
+        """Add the gradients of some of a batch ``of`` so many pictures; returns as step does, of these."""
+        logits = logits_from(self.network, images, self.dtype)
+        loss = self.loss(logits, labels)
+        (loss * (len(labels) / of) if len(labels) < of else loss).backward()
+        right = (logits.detach().argmax(dim=1) == labels).sum()
+        pictures = len(labels)
         return torch.stack([loss.detach().double() * pictures, right.double(), right.new_tensor(pictures).double()])
 
 

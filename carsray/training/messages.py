@@ -4,9 +4,14 @@ Neither this module nor process.py imports torch: the owner has no use for it, a
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
+
+FailureKind = Literal["trial", "memory", "device", "died", "stalled", "bug"]
+"""trial: its settings or its loss; memory: the device's or the machine's is full; device: the GPU reported a fault;
+died, stalled: the training process did; bug: nobody expected it, and the reason ends with the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Begin:
 
     config: TrialConfig
     snapshot: bytes | None = None
+    micro_batches: int = 1
+    """Parts that each batch is cut into, for a device that cannot hold it whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +67,7 @@ class Failed:
     """Answer: the trial cannot go on."""
 
     reason: str
-    bug: bool
-    """True for an error nobody expected; the reason then ends with the traceback."""
+    kind: FailureKind
 
 
 Request = Open | Begin | NextEpoch

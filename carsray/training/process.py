@@ -12,6 +12,8 @@ from carsray.data.records import DataSplit
 from carsray.training.messages import Answer, Begin, Epoch, Failed, NextEpoch, Open, Progress, Request
 
 CLOSE_SECONDS = 5.0
+STALL_SECONDS = 900.0
+"""A child shows progress every few seconds; packing a data set is the longest it is silent."""
 
 
 class TrainingProcess:
@@ -27,27 +29,33 @@ class TrainingProcess:
         """The child's process id, while there is one."""
         return self._child.pid if self._child else None
 
-    def begin(self, config: TrialConfig, snapshot: bytes | None = None) -> None:
+    def begin(self, config: TrialConfig, snapshot: bytes | None = None, micro_batches: int = 1) -> None:
         """Begin a trial or go on with it from a snapshot, in a new child where the old one is gone."""
         if self._child is None or self._child.poll() is not None:
             self._start()
         try:
-            self._send(Begin(config, snapshot))
+            self._send(Begin(config, snapshot, micro_batches))
         except OSError:  # died between two trials
             self._start()
-            self._send(Begin(config, snapshot))
+            self._send(Begin(config, snapshot, micro_batches))
 
     def next_epoch(self, snapshot: bool = False) -> Iterator[Progress | Epoch | Failed]:
-        """Train one epoch: any number of Progress, then one Epoch or Failed. A dead child is a Failed, too."""
+        """Train one epoch: any number of Progress, then one Epoch or Failed.
+
+        A child that dies, or gives no sign of life for STALL_SECONDS and is killed, is a Failed, too.
+        """
         try:
             self._send(NextEpoch(snapshot))
             while True:
+                if not self._answers():
+                    yield self._stalled()
+                    return
                 answer = self._receive()
                 yield answer
                 if not isinstance(answer, Progress):
                     return
         except (EOFError, OSError):
-            yield Failed(self._last_words(), bug=False)
+            yield Failed(self._last_words(), "died")
 
     def close(self) -> None:
         """Hang up and wait for the child's end; kill it if it is in the middle of something."""
@@ -87,6 +95,15 @@ class TrainingProcess:
         answer = self._pipe.recv()
         assert isinstance(answer, Progress | Epoch | Failed)
         return answer
+
+    def _answers(self) -> bool:
+        """Whether the child gives a sign of life in time."""
+        assert self._pipe is not None
+        return self._pipe.poll(STALL_SECONDS)
+
+    def _stalled(self) -> Failed:
+        self.close()
+        return Failed(f"the training process gave no sign of life for {STALL_SECONDS:.0f} seconds", "stalled")
 
     def _last_words(self) -> str:
         code = self._child.wait(timeout=CLOSE_SECONDS) if self._child else None

@@ -10,8 +10,11 @@ from ray import tune
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
 from carsray.results import BEST
+from carsray.training.attempts import Attempts
 from carsray.training.messages import Epoch, Failed
-from carsray.training.process import TrainingProcess
+
+SNAPSHOT_SECONDS = 180.0
+"""A trial whose epochs are long saves itself between rungs, too."""
 
 
 class TrialActor(tune.Trainable):
@@ -24,7 +27,7 @@ class TrialActor(tune.Trainable):
         """Begin the first trial."""
         # Several nodes may run on one machine, so the host alone does not say which.
         self._node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
-        self._process = TrainingProcess(split, run)
+        self._attempts = Attempts(split, run)
         self._answered = time.perf_counter()
         self._begin(config)
 
@@ -36,18 +39,19 @@ class TrialActor(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """One epoch; a result with "failed" ends the trial."""
         asked = time.perf_counter()
-        for answer in self._process.next_epoch(snapshot=self._epoch + 1 in self._rungs):
+        due = self._epoch + 1 in self._rungs or asked - self._saved > SNAPSHOT_SECONDS
+        for answer in self._attempts.next_epoch(snapshot=due):
             match answer:
                 case Epoch():
                     return {"node": self._node, **self._result(answer), **self._seconds(answer, asked)}
-                case Failed(reason, bug):
-                    failed = {"failed": reason, "bug": bug, "done": True}
+                case Failed(reason, kind):
+                    failed = {"failed": reason, "kind": kind, "done": True}
                     return {"node": self._node, "epoch": self._epoch, BEST: self._best, **failed}
         raise AssertionError("a training process ended an epoch without an answer")
 
     def cleanup(self) -> None:
         """End the training process."""
-        self._process.close()
+        self._attempts.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._config = TrialConfig(**config["config"])
@@ -57,14 +61,19 @@ class TrialActor(tune.Trainable):
         if going_on := config.get("going_on"):
             self._epoch, self._best = going_on["epoch"], going_on["best"]
             snapshot = ray.get(going_on["snapshot"])
-        self._process.begin(self._config, snapshot)
+        asked = self._saved = time.perf_counter()
+        self._attempts.begin(self._config, snapshot, self._epoch)
+        self._starting = time.perf_counter() - asked
 
     def _result(self, epoch: Epoch) -> dict[str, Any]:
         self._epoch, self._best = epoch.epoch, epoch.metrics[BEST]
         self._unsent = epoch.checkpoint or self._unsent
         result: dict[str, Any] = {"epoch": epoch.epoch, **epoch.metrics}
         if epoch.snapshot:
-            result["snapshot"] = epoch.snapshot
+            result["snapshot"], self._saved = epoch.snapshot, time.perf_counter()
+        if self._attempts.log:
+            result["outlived"] = [f"{failure.kind}: {failure.reason}" for failure in self._attempts.log]
+            result["train/micro_batches"] = self._attempts.micro_batches
         if self._unsent and (epoch.snapshot or epoch.epoch == self._config.epochs):
             result["checkpoint"], self._unsent = self._unsent, None
         return result
@@ -72,8 +81,8 @@ class TrialActor(tune.Trainable):
     def _seconds(self, epoch: Epoch, asked: float) -> dict[str, float]:
         """Where the time went since this actor's last answer, all of it."""
         now = time.perf_counter()
-        seconds = {"waiting": asked - self._answered, **epoch.seconds}
+        seconds = {"waiting": asked - self._answered - self._starting, **epoch.seconds}
         # What the training process did not book: its own start, with the imports, before the first epoch.
-        seconds["start"] = seconds.get("start", 0.0) + now - asked - sum(epoch.seconds.values())
-        self._answered = now
+        seconds["start"] = seconds.get("start", 0.0) + self._starting + now - asked - sum(epoch.seconds.values())
+        self._answered, self._starting = now, 0.0
         return {f"seconds/{name}": value for name, value in seconds.items()}

@@ -69,7 +69,7 @@ class Recorder(Callback):
         if "failed" in result:
             self._update(replace(row, reason=result["failed"]))
             return
-        metrics = {key: value for key, value in result.items() if key == "epoch" or "/" in key}
+        metrics = {key: value for key, value in result.items() if key in ("epoch", "outlived") or "/" in key}
         metrics["time"] = round(time.time(), 2)
         self.folder.trial(number).append(metrics)
         if checkpoint:

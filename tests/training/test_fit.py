@@ -179,3 +179,20 @@ def test_a_caller_stops_early_by_leaving_the_loop(tmp_path: Path) -> None:
     for event in fit(config_of(epochs=10_000), data_of(tmp_path), run_of(tmp_path)):
         assert isinstance(event, EpochResult)
         break
+
+
+@pytest.mark.parametrize(("parts", "batch_size"), [(2, 8), (3, 8), (50, 6)])
+def test_a_batch_cut_into_parts_gives_the_gradients_of_the_whole(parts: int, batch_size: int, tmp_path: Path) -> None:
+    """Without BatchNorm, which sees the parts."""
+    data = data_of(tmp_path)
+    config = config_of(batchnorm=False, grad_clip=0.5, label_smoothing=0.1, batch_size=batch_size, lr=0.05)
+    whole, cut = (
+        [
+            event.metrics
+            for event in fit(config, data, run_of(tmp_path), micro_batches=number)
+            if isinstance(event, EpochResult)
+        ]
+        for number in (1, parts)
+    )
+    for one, other in zip(whole, cut, strict=True):
+        assert other == pytest.approx(one, rel=1e-4)

@@ -119,7 +119,7 @@ def test_a_trial_that_fails_leaves_the_child_usable(warm: TrainingProcess) -> No
     while isinstance(answer, Epoch):
         answer = answer_of(warm)
     assert "loss became" in answer.reason
-    assert not answer.bug
+    assert answer.kind == "trial"
     pid = warm.pid
     warm.begin(config_of())
     assert epoch_of(warm).epoch == 1
@@ -132,7 +132,7 @@ def test_settings_that_fit_no_network_fail_the_trial_in_one_line(warm: TrainingP
     assert isinstance(answer, Failed)
     assert answer.reason.startswith("unfreeze_depth = 1")
     assert "\n" not in answer.reason
-    assert not answer.bug
+    assert answer.kind == "trial"
 
 
 def test_an_epoch_past_the_last_is_a_failure(warm: TrainingProcess) -> None:
@@ -147,7 +147,7 @@ def test_a_bug_in_the_child_carries_its_traceback(warm: TrainingProcess) -> None
     warm.begin(TrialConfig.model_construct(**config_of().model_dump() | {"epochs": "many"}))
     answer = answer_of(warm)
     assert isinstance(answer, Failed)
-    assert answer.bug
+    assert answer.kind == "bug"
     assert "Traceback" in answer.reason
     assert "fit.py" in answer.reason
     warm.begin(config_of())
@@ -175,7 +175,7 @@ def test_a_child_killed_within_an_epoch_is_a_failure_and_the_next_trial_gets_a_n
     *_, last = answers
     assert isinstance(last, Failed)
     assert "signal 9" in last.reason
-    assert not last.bug
+    assert last.kind == "died"
     assert isinstance(answer_of(process), Failed)  # asking on does no harm
     process.begin(config_of())
     assert process.pid != killed

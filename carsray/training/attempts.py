@@ -1,0 +1,74 @@
+"""A trial in a training process, begun again from its last snapshot when the process fails for a cause that may pass.
+
+Imports no torch: the owner of a training process has no use for it.
+"""
+
+from collections.abc import Iterator
+
+from carsray.config import RunConfig, TrialConfig
+from carsray.data.records import DataSplit
+from carsray.training.messages import Epoch, Failed, FailureKind, Progress
+from carsray.training.process import TrainingProcess
+
+ATTEMPTS: dict[FailureKind, int] = {"memory": 4, "device": 2, "died": 3, "stalled": 2}
+"""Failures of a kind after which a trial is given up; of other kinds the first is the last."""
+
+
+class Attempts:
+    """One trial at a time, in a process that stays warm."""
+
+    def __init__(self, split: DataSplit, run: RunConfig) -> None:
+        self.process = TrainingProcess(split, run)
+        self.log: list[Failed] = []
+        """The failures of the trial at hand that it has outlived."""
+
+    def begin(self, config: TrialConfig, snapshot: bytes | None = None, done: int = 0) -> None:
+        """Begin a trial, or go on with it from a snapshot that was made after ``done`` epochs."""
+        self._config, self._snapshot, self._done = config, snapshot, done
+        self._micro_batches = 1
+        self.log = []
+        self._again()
+
+    @property
+    def micro_batches(self) -> int:
+        """Parts that each batch is cut into by now."""
+        return self._micro_batches
+
+    def next_epoch(self, snapshot: bool = False) -> Iterator[Progress | Epoch | Failed]:
+        """Train the next epoch: any number of Progress, then one Epoch, or the Failed that ends the trial.
+
+        After a failure the epochs since the last snapshot are trained again, without a word.
+        """
+        while True:
+            for answer in self.process.next_epoch(snapshot):
+                match answer:
+                    case Progress():
+                        yield answer
+                    case Epoch() if answer.epoch > self._done:
+                        self._done, self._snapshot = answer.epoch, answer.snapshot or self._snapshot
+                        yield answer
+                        return
+                    case Failed():
+                        if not self._outlives(answer):
+                            yield answer
+                            return
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.close()
+
+    def _outlives(self, failure: Failed) -> bool:
+        self.log.append(failure)
+        alike = sum(failed.kind == failure.kind for failed in self.log)
+        if alike >= ATTEMPTS.get(failure.kind, 1):
+            return False
+        # One that is killed twice took too much memory, most likely; once may be chance.
+        if failure.kind == "memory" or (failure.kind == "died" and alike > 1):
+            self._micro_batches *= 2
+        if failure.kind != "died":
+            self.process.close()  # a device that has reported a fault stays faulty for this process
+        self._again()
+        return True
+
+    def _again(self) -> None:
+        self.process.begin(self._config, self._snapshot, self._micro_batches)
