@@ -30,6 +30,7 @@ from carsray.config import SweepSettings
 from carsray.data.records import DataSplit, Row
 from carsray.results import create_sweep
 from carsray.space_file import load_space
+from carsray.training import attempts
 from carsray.training.process import TrainingProcess
 from carsray.training.snapshot import FORMAT
 from carsray.tuning import actor, sweep
@@ -58,7 +59,7 @@ class IdleActor(actor.TrialActor):
 
     def setup(self, *arguments: Any, **shared: Any) -> None:
         """Begin the first trial."""
-        with patch.object(actor, "TrainingProcess", IdleProcess):
+        with patch.object(attempts, "TrainingProcess", IdleProcess):
             super().setup(*arguments, **shared)
 
 
