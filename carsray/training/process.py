@@ -12,6 +12,8 @@ from carsray.data.records import DataSplit
 from carsray.training.messages import Answer, Begin, Epoch, Failed, NextEpoch, Open, Progress, Request
 
 CLOSE_SECONDS = 5.0
+KEEP_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+"""glibc gives large activations back to the system as they are freed, and has every page zeroed anew a step later."""
 STALL_SECONDS = 900.0
 """A child shows progress every few seconds; packing a data set is the longest it is silent."""
 
@@ -73,7 +75,7 @@ class TrainingProcess:
     def _start(self) -> None:
         self.close()
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self._run.threads)}
+        environment = {**KEEP_HEAP, **os.environ, "OMP_NUM_THREADS": str(self._run.threads)}
         with theirs:
             # A session of its own: Ctrl-C in the terminal is the driver's business, not the child's.
             self._child = subprocess.Popen(

@@ -97,6 +97,18 @@ def test_trials_share_a_child_and_get_the_numbers_of_fit(warm: TrainingProcess, 
     assert len(pids) == 1
 
 
+def test_a_child_keeps_its_heap_unless_the_environment_says_otherwise(
+    start: Callable[..., TrainingProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    process = start()
+    process.begin(config_of())
+    environment = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+    assert "MALLOC_MMAP_MAX_=7" in environment
+    assert f"MALLOC_TRIM_THRESHOLD_={2**40}" in environment
+
+
 def test_a_trial_given_up_between_epochs_makes_room_for_the_next(warm: TrainingProcess) -> None:
     warm.begin(config_of(epochs=9))
     first = epoch_of(warm).metrics
