@@ -2,20 +2,21 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from carsray.config import TrialConfig
 from carsray.errors import SweepFailed
-from carsray.results import BEST, TrialRow
+from carsray.results import BEST, State, TrialRow
 from carsray.seed import derive
 from carsray.space import Space, Value, Values
+from carsray.tuning.importance import distribution
+from carsray.tuning.study import NUMBER, StudyFile
 from carsray.tuning.turns import Turns
 
 FAILURES_IN_A_ROW = 5
@@ -24,124 +25,154 @@ FAILURES_IN_A_ROW = 5
 ATTEMPTS = 100
 """Draws for one trial before giving up on finding settings that fit together."""
 
+STATES: dict[State, TrialState] = {
+    "running": TrialState.RUNNING,
+    "paused": TrialState.PRUNED,
+    "finished": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+"""A trial's state as the sampler sees it."""
+
 
 class SpaceSearch(OptunaSearch):
     """Proposes trials of a space: its start points first, then Optuna's TPE.
 
-    The sampler's seed is derived per trial number, since Optuna keeps no generator state in the study.
+    The sampler works on a study in memory, in which a trial that pauses at a rung counts as pruned at once, with what
+    it has reached: TPE learns nothing from trials that run. If the trial goes on, its entry is brought up to date.
+    The sampler's seed is derived per trial number, since Optuna keeps no generator state in a study.
     """
 
     def __init__(
         self,
         space: Space,
-        storage: optuna.storages.BaseStorage,
-        name: str,
+        file: StudyFile,
         seed: int,
         turns: Turns,
-        going_on: Callable[[int], dict[str, Any] | None],
+        going_on: Callable[[int], dict[str, Any] | None] = lambda number: None,
     ) -> None:
         """``going_on`` gives what a trial of an earlier process takes to start from its snapshot."""
         self._carsray_space, self._sweep_seed = space, seed
-        self._turns, self._going_on = turns, going_on
-        self._before: dict[int, Values] = {}
-        self._outside: Values = {}
+        self._file, self._turns, self._going_on = file, turns, going_on
+        self._trials: dict[str, FrozenTrial] = {}
+        self._before: dict[int, tuple[Values, FrozenTrial]] = {}
         self._next, self._failures = 0, 0
-        super().__init__(self._ask, BEST, "max", study_name=name, storage=storage)
+        super().__init__(lambda trial: None, BEST, "max", storage=optuna.storages.InMemoryStorage())
 
     @property
     def study(self) -> optuna.Study:
-        """The study that all trials are told to."""
+        """What the sampler knows."""
         study: optuna.Study = self._ot_study
         return study
 
-    def take_up(self, rows: Sequence[TrialRow]) -> None:
-        """Go on where an interrupted sweep was.
-
-        Trials that the study still holds for running are closed as failed; the sampler would avoid their
-        neighbourhood for ever: https://github.com/optuna/optuna/issues/3215
-        """
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
-            self.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        self._before = {row.trial: row.params for row in rows if not row.ended}
+    def take_up(self, rows: Sequence[TrialRow], histories: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
+        """Go on where an earlier process was: tell the sampler, and the study's file, all that the record holds."""
+        for row in rows:
+            inside = {n: v for n, v in row.params.items() if self._carsray_space.parameters[n].contains(v)}
+            reached = {int(epoch["epoch"]): float(epoch[BEST]) for epoch in histories.get(row.trial, ())}
+            told = create_trial(
+                state=STATES[row.state] if reached or row.state == "failed" else TrialState.RUNNING,
+                value=row.score if row.state in ("finished", "pruned", "paused") and reached else None,
+                params=inside,
+                distributions={name: distribution(self._carsray_space, name) for name in inside},
+                intermediate_values=reached,
+                user_attrs={NUMBER: row.trial} | ({"failed": row.reason} if row.reason else {}),
+            )
+            self.study.add_trial(told)
+            entry = self.study.get_trials(deepcopy=False)[-1]
+            self._file.begin(entry)
+            if row.ended:
+                self._file.end(entry)
+            else:
+                self._before[row.trial] = row.params, entry
         self._next = max((row.trial + 1 for row in rows), default=0)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial: its number, the searched values and the whole config; None while no slot is free."""
         if self._failures >= FAILURES_IN_A_ROW:
             self._turns.wind_down()
-        upcoming = self._upcoming()
-        if upcoming is None:
-            return str(Searcher.FINISHED) if self._turns.over() else None
-        number, point = upcoming
+        recalled = self._turns.recalled()
+        if recalled is not None:
+            params, entry = self._before[recalled]
+            self._trials[trial_id] = entry
+            return self._proposal(recalled, params, self._config(recalled, params), self._going_on(recalled))
+        if self._turns.wants_new():
+            number, self._next = self._next, self._next + 1
+            return self._draw(trial_id, number)
+        return str(Searcher.FINISHED) if self._turns.over() else None
+
+    def _draw(self, trial_id: str, number: int) -> dict[str, Any]:
+        """A start point, or what the sampler thinks worth trying, until settings fit together."""
+        start = self._carsray_space.start
+        point = start[number] if number < len(start) else None
         for attempt in range(ATTEMPTS):
             self.study.sampler = _sampler(self._carsray_space, derive(self._sweep_seed, "sampler", number, attempt))
-            self._outside = {}
+            outside: Values = {}
             if point is not None and not attempt:
-                self._outside = self._carsray_space.outside(point)
-                self.study.enqueue_trial({n: v for n, v in point.items() if n not in self._outside})
-            params = super().suggest(trial_id)
+                outside = self._carsray_space.outside(point)
+                self.study.enqueue_trial({n: v for n, v in point.items() if n not in outside})
+            trial = self.study.ask()
+            params = suggest(self._carsray_space, trial, outside)
             try:
                 config = self._config(number, params)
             except ValidationError as error:  # values that are allowed alone but not together
-                self._tell(trial_id, TrialState.FAIL, reason=str(error.errors()[0]["msg"]))
+                trial.set_user_attr("failed", str(error.errors()[0]["msg"]))
+                self.study.tell(trial, state=TrialState.FAIL)
                 continue
-            self._ot_trials[trial_id].set_user_attr("trial", number)
-            rungs = self._carsray_space.rungs
-            going_on = self._going_on(number) if number in self._before else None
-            config_of_trial = {"params": params, "rungs": rungs, "config": config.model_dump(), "going_on": going_on}
-            return {"trial": number, **config_of_trial}
+            trial.set_user_attr(NUMBER, number)
+            # The study's own object: what is changed in it, the sampler sees.
+            self._trials[trial_id] = entry = self.study._storage.get_trial(trial._trial_id)
+            self._file.begin(entry)
+            return self._proposal(number, params, config, None)
         name = self._carsray_space.name
         raise SweepFailed(f"{name}: {ATTEMPTS} draws gave no settings that fit together. Narrow the ranges")
 
-    def _upcoming(self) -> tuple[int, Values | None] | None:
-        """The number of the trial that is to begin now, and its point where that is given."""
-        recalled = self._turns.recalled()
-        if recalled is not None:
-            return recalled, self._before[recalled]
-        if not self._turns.wants_new():
-            return None
-        number, self._next = self._next, self._next + 1
-        start = self._carsray_space.start
-        return number, start[number] if number < len(start) else None
+    def _proposal(
+        self, number: int, params: Values, config: TrialConfig, going_on: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        rungs = self._carsray_space.rungs
+        return {
+            "trial": number, "params": params, "rungs": rungs, "config": config.model_dump(), "going_on": going_on,
+        }  # fmt: skip
 
     def _config(self, number: int, params: Values) -> TrialConfig:
         # Every trial of a sweep sees the same augmentation: less noise between them, and one cache for all.
         seed, views = derive(self._sweep_seed, "trial", number), derive(self._sweep_seed, "views")
         return self._carsray_space.config(params, seed=seed, view_seed=views)
 
-    def _ask(self, trial: optuna.Trial) -> Values:
-        return suggest(self._carsray_space, trial, self._outside)
-
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Tell Optuna an epoch's score, under the epoch's own number."""
-        self._ot_trials[trial_id].report(result[BEST], result["epoch"])
+        """Enter an epoch's score, under the epoch's own number; at a rung the trial counts as pruned there."""
+        trial, epoch = self._trials[trial_id], int(result["epoch"])
+        trial.intermediate_values[epoch] = result[BEST]
+        if epoch in self._carsray_space.rungs:
+            trial.state, trial.value = TrialState.PRUNED, result[BEST]
+            self._failures = 0
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell Optuna how the trial ended: pruned ones with their best so far, failed ones as failed."""
-        if trial_id not in self._ot_trials:
+        """Enter how the trial ended: pruned ones with their best so far, failed ones as failed."""
+        trial = self._trials.pop(trial_id, None)
+        if trial is None:
             return
-        if result is None and not error:  # was paused, and will not go on
-            self._tell(trial_id, TrialState.PRUNED)
-            return
-        if error or not result or "failed" in result:
-            self._tell(trial_id, TrialState.FAIL, reason=str((result or {}).get("failed", "its Ray actor died")))
+        if error or "failed" in (result or {}) or (not result and not trial.state.is_finished()):
             self._failures += 1
-            return
-        self._failures = 0
-        # Ray keeps the result on which a trial is stopped from on_trial_result, so it is reported here.
-        self.on_trial_result(trial_id, result)
-        finished = result["epoch"] >= self._carsray_space.epochs
-        self._tell(trial_id, TrialState.COMPLETE if finished else TrialState.PRUNED, result[BEST])
+            trial.state, trial.value = TrialState.FAIL, None
+            trial.user_attrs["failed"] = str((result or {}).get("failed", "its Ray actor died"))
+        elif result:  # Ray keeps the result on which a trial is stopped from on_trial_result
+            self._failures = 0
+            trial.intermediate_values[int(result["epoch"])] = result[BEST]
+            finished = result["epoch"] >= self._carsray_space.epochs
+            trial.state, trial.value = TrialState.COMPLETE if finished else TrialState.PRUNED, result[BEST]
+        self._file.end(trial)
 
-    def _tell(self, trial_id: str, state: TrialState, score: float | None = None, reason: str = "") -> None:
-        trial = self._ot_trials.pop(trial_id)
-        if reason:
-            trial.set_user_attr("failed", reason)
-        # Optuna takes a pruned trial's value from its last report.
-        self.study.tell(trial, score if state == TrialState.COMPLETE else None, state=state)
+    def close_paused(self) -> None:
+        """Trials that an earlier process left paused will not go on: enter them as pruned."""
+        known = {trial.user_attrs[NUMBER] for trial in self._trials.values()}
+        for number, (_, entry) in self._before.items():
+            if number not in known:
+                self._file.end(entry)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study file is the record, Ray's snapshot of the searcher would be a second one."""
+        """Nothing: the results folder is the record, Ray's snapshot of the searcher would be a second one."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, see save."""
@@ -169,11 +200,6 @@ def suggest(space: Space, trial: optuna.Trial, outside: Mapping[str, Value]) -> 
         else:
             values[name] = trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log)
     return {name: values[name] for name in space.parameters if name in values}
-
-
-def open_storage(path: Path) -> optuna.storages.RDBStorage:
-    """The study's SQLite file; opens in optuna-dashboard."""
-    return optuna.storages.RDBStorage(f"sqlite:///{path}")
 
 
 def _sampler(space: Space, seed: int) -> optuna.samplers.TPESampler:

@@ -6,7 +6,7 @@ import platform
 import socket
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -29,7 +29,8 @@ from carsray.tuning.record import Recorder
 from carsray.tuning.resources import Resources, share_out
 from carsray.tuning.rungs import RungTable
 from carsray.tuning.scheduler import RungScheduler
-from carsray.tuning.search import SpaceSearch, open_storage
+from carsray.tuning.search import SpaceSearch
+from carsray.tuning.study import StudyFile
 from carsray.tuning.turns import Turns
 from carsray.tuning.view import View
 
@@ -85,9 +86,12 @@ def run_sweep(
     with connected(settings.address) as nodes, sealed(row.path for row in split.test):
         resources = share_out(nodes, settings)
         cut_off = [row.trial for row in before if row.state == "running"]
-        turns = Turns(_rung_table(folder, space, before), resources.concurrent, settings.trials - len(before), cut_off)
-        search = SpaceSearch(space, open_storage(folder.study), folder.name, settings.seed, turns, recorder.going_on)
-        search.take_up(before)
+        histories = {row.trial: folder.trial(row.trial).read_history() for row in before}
+        table = _rung_table(space, before, histories)
+        turns = Turns(table, resources.concurrent, settings.trials - len(before), cut_off)
+        file = StudyFile(folder.study, folder.name)
+        search = SpaceSearch(space, file, settings.seed, turns, recorder.going_on)
+        search.take_up(before, histories)
         try:
             _fit(
                 _trainable(split, settings, resources),
@@ -103,6 +107,7 @@ def run_sweep(
             )
             if turns.over():
                 recorder.close_paused()
+                search.close_paused()
         finally:
             view.close()
             recorder.write_table()
@@ -117,11 +122,13 @@ def _trainable(split: DataSplit, settings: SweepSettings, resources: Resources) 
     return tune.with_resources(actor, tune.PlacementGroupFactory([bundle]))
 
 
-def _rung_table(folder: SweepFolder, space: Space, before: Sequence[TrialRow]) -> RungTable:
+def _rung_table(
+    space: Space, before: Sequence[TrialRow], histories: Mapping[int, Sequence[Mapping[str, Any]]]
+) -> RungTable:
     """The rungs as an earlier process left them."""
     table = RungTable(space.rungs, space.objective.reduction)
     for row in before:
-        for epoch in folder.trial(row.trial).read_history():
+        for epoch in histories[row.trial]:
             table.record(row.trial, epoch["epoch"], epoch[BEST])
         if row.ended:
             table.drop(row.trial)

@@ -1,6 +1,6 @@
+import tempfile
 from pathlib import Path
 
-import optuna
 import pytest
 
 from carsray.config import SweepSettings
@@ -12,6 +12,7 @@ from carsray.settings import DERIVED
 from carsray.space import Space
 from carsray.tuning.rungs import RungTable
 from carsray.tuning.search import SpaceSearch
+from carsray.tuning.study import StudyFile
 from carsray.tuning.sweep import begin_record, read_record
 from carsray.tuning.turns import Turns
 
@@ -33,7 +34,7 @@ batch_size = { choices = [32, 64], default = 32 }
 
 def search_of(space: Space, *cut_off: int) -> SpaceSearch:
     turns = Turns(RungTable([1], 3), 100, 100, cut_off)
-    return SpaceSearch(space, optuna.storages.InMemoryStorage(), "sweep", 0, turns, lambda number: None)
+    return SpaceSearch(space, StudyFile(Path(tempfile.mkdtemp()) / "study.db", "sweep"), 0, turns)
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_the_first_trial_is_the_published_one_and_the_next_come_from_the_space(s
 def test_an_interrupted_first_trial_comes_again_as_it_was(space: Path) -> None:
     made = space_from(space, "almog2025/cnn-3", {})
     search = search_of(made, 0)
-    search.take_up([TrialRow(0, "running", 1, {}, 0.0, dict(made.start[0]))])
+    search.take_up([TrialRow(0, "running", 1, {}, 0.0, dict(made.only_active(made.start[0])))], {})
     again = search.suggest("again")
     assert again["params"] == made.only_active(made.start[0])  # type: ignore[index]
 

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -12,16 +11,29 @@ from carsray.errors import SweepFailed
 from carsray.results import BEST, TrialRow
 from carsray.seed import derive
 from carsray.space import Space
-from carsray.tuning.search import FAILURES_IN_A_ROW, SpaceSearch, open_storage
+from carsray.tuning.search import FAILURES_IN_A_ROW, SpaceSearch
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def search_of(
-    space: Space | None = None, seed: int = 3, storage: Any = None, cut_off: tuple[int, ...] = ()
+    space: Space | None = None, seed: int = 3, cut_off: tuple[int, ...] = (), file: Any = None
 ) -> SpaceSearch:
-    storage = storage or optuna.storages.InMemoryStorage()
-    return SpaceSearch(space or space_of(), storage, "tiny", seed, roomy_turns(*cut_off), lambda number: None)
+    return SpaceSearch(space or space_of(), file or NoFile(), seed, roomy_turns(*cut_off))
+
+
+class NoFile:
+    """Keeps what the study's file would be told."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ended: dict[int, TrialState] = {}
+
+    def begin(self, trial: optuna.trial.FrozenTrial) -> None:
+        self.begun.append(trial.user_attrs["trial"])
+
+    def end(self, trial: optuna.trial.FrozenTrial) -> None:
+        self.ended[trial.user_attrs["trial"]] = trial.state
 
 
 def result_of(epoch: int, score: float) -> dict[str, Any]:
@@ -111,6 +123,7 @@ def test_an_end_told_twice_is_told_once() -> None:
     run(search, "a", [0.25])
     search.on_trial_complete("a", result_of(1, 0.25))
     assert len(told(search)) == 1
+    assert search._failures == 0
 
 
 def test_failures_in_a_row_end_the_sweep() -> None:
@@ -160,43 +173,78 @@ def test_a_start_point_is_the_same_trial_however_much_happened_before() -> None:
     assert fresh.suggest("b") == later.suggest("b")
 
 
-def unfinished(search: SpaceSearch) -> list[TrialRow]:
-    """A sweep cut off with trial 0 ended and 1 and 2 under way; its rows as the record has them."""
-    proposals = [search.suggest(name) for name in "abc"]
-    run(search, "a", [0.1, 0.2, 0.3])
-    search.on_trial_result("b", result_of(1, 0.2))
-    states = ("finished", "running", "running")
-    return [TrialRow(p["trial"], state, 0, {}, 0.0, p["params"]) for p, state in zip(proposals, states, strict=True)]
+def test_a_trial_at_a_rung_counts_as_pruned_there_until_it_has_gone_further() -> None:
+    """Of trials that run TPE learns nothing: most of a sweep waits at rungs."""
+    file = NoFile()
+    search = search_of(file=file)
+    search.suggest("a")
+    search.on_trial_result("a", result_of(1, 0.3))
+    (seen,) = told(search)
+    assert (seen.state, seen.value, seen.intermediate_values) == (TrialState.PRUNED, 0.3, {1: 0.3})
+    search.on_trial_result("a", result_of(2, 0.5))
+    assert (seen.state, seen.value) == (TrialState.PRUNED, 0.5)
+    assert file.ended == {}
+    search.on_trial_complete("a", result_of(3, 0.6))
+    assert (told(search)[0].state, told(search)[0].value) == (TrialState.COMPLETE, 0.6)
+    assert file.ended == {0: TrialState.COMPLETE}
 
 
-def test_going_on_repeats_unfinished_trials_and_then_counts_on(tmp_path: Path) -> None:
-    space = space_of()
-    before = search_of(space, storage=open_storage(tmp_path / "study.db"))
-    rows = unfinished(before)
-    search = search_of(space, storage=open_storage(tmp_path / "study.db"), cut_off=(1, 2))
-    search.take_up(rows)
-    again = []
-    for name in "xyz":
-        again.append(search.suggest(name))
-        search._turns.begin(again[-1]["trial"])
-    assert [proposal["trial"] for proposal in again] == [1, 2, 3]
-    assert [proposal["params"] for proposal in again[:2]] == [row.params for row in rows[1:]]
-    assert seeds(again[0])["seed"] == derive(3, "trial", 1)
-    assert [trial.state for trial in told(search)] == [TrialState.COMPLETE, *[TrialState.FAIL] * 2] + [
-        TrialState.RUNNING
-    ] * 3
+def test_a_paused_trial_that_will_not_go_on_ends_as_pruned() -> None:
+    file = NoFile()
+    search = search_of(file=file)
+    search.suggest("a")
+    search.on_trial_result("a", result_of(1, 0.3))
+    search.on_trial_complete("a")
+    assert file.ended == {0: TrialState.PRUNED}
 
 
-def test_going_on_without_rows_closes_trials_that_never_began() -> None:
-    storage = optuna.storages.InMemoryStorage()
-    before = search_of(storage=storage)
-    before.suggest("a")
-    before.study.enqueue_trial({"lr": 0.05})
-    search = search_of(storage=storage)
-    search.take_up([])
-    assert {trial.state for trial in told(search)} == {TrialState.FAIL}
-    assert search.suggest("b")["trial"] == 0
-    assert search.suggest("c")["params"] == {"optimizer": "adam", "lr": 0.001}
+def cut_off_sweep() -> tuple[list[TrialRow], dict[int, list[dict[str, Any]]], list[Any]]:
+    """Trial 0 ended, 1 stands at a rung, 2 was under way; rows and histories as the record has them, and proposals."""
+    search = search_of()
+    proposals: list[Any] = [search.suggest(name) for name in "abc"]
+    states = ("finished", "paused", "running")
+    scores: tuple[list[float], ...] = ([0.1, 0.2, 0.3], [0.2], [])
+    rows = [
+        TrialRow(p["trial"], state, len(reached), {BEST: max(reached)} if reached else {}, 0.0, p["params"])
+        for p, state, reached in zip(proposals, states, scores, strict=True)
+    ]
+    histories = {n: [result_of(e, s) for e, s in enumerate(reached, 1)] for n, reached in enumerate(scores)}
+    return rows, histories, proposals
+
+
+def test_going_on_repeats_the_trial_that_was_cut_off_and_then_counts_on() -> None:
+    rows, histories, proposals = cut_off_sweep()
+    search = search_of(cut_off=(2,))
+    search.take_up(rows, histories)
+    again = search.suggest("x")
+    assert again == proposals[2]
+    search._turns.begin(2)
+    assert search.suggest("y")["trial"] == 3
+
+
+def test_after_going_on_the_sampler_knows_what_it_knew() -> None:
+    rows, histories, _ = cut_off_sweep()
+    file = NoFile()
+    search = search_of(cut_off=(2,), file=file)
+    search.take_up(rows, histories)
+    seen = [(trial.user_attrs["trial"], trial.state, trial.intermediate_values) for trial in told(search)]
+    assert seen == [
+        (0, TrialState.COMPLETE, {1: 0.1, 2: 0.2, 3: 0.3}),
+        (1, TrialState.PRUNED, {1: 0.2}),
+        (2, TrialState.RUNNING, {}),
+    ]
+    assert (file.begun, file.ended) == ([0, 1, 2], {0: TrialState.COMPLETE})
+
+
+def test_a_trial_paused_by_an_earlier_process_ends_as_pruned_where_it_does_not_go_on() -> None:
+    rows, histories, _ = cut_off_sweep()
+    file = NoFile()
+    search = search_of(cut_off=(2,), file=file)
+    search.take_up(rows, histories)
+    search.suggest("x")  # trial 2
+    search.close_paused()
+    assert file.ended[1] == TrialState.PRUNED
+    assert 2 not in file.ended
 
 
 def clashing(**fixed: Any) -> Space:

@@ -33,7 +33,7 @@ from carsray.results import BEST, SweepFolder, TrialRow, create_sweep, read_rows
 from carsray.space import Space
 from carsray.training.checkpoint import load_checkpoint
 from carsray.tuning.record import Recorder
-from carsray.tuning.search import open_storage
+from carsray.tuning.study import open_storage
 from carsray.tuning.sweep import begin_record, run_sweep
 
 pytestmark = [
