@@ -2,6 +2,7 @@
 
     scripts/bench sweep --data STANFORD_CARS --weights mobilenet_v2_backbone.pth          three seeds: about two hours
     scripts/bench sweep ... --seeds 0                                                     one
+    scripts/bench sweep ... --log runs.jsonl            keeps every run; called again, it goes on with those that lack
 
 Same pictures, split, space, number of trials, epochs and processors; both sides begin with nothing on disk. carsray's
 clock runs from the start of its command to its end: imports, inspection, packing and Ray's start are in it. The clock
@@ -11,15 +12,18 @@ of the other side is its own and runs from after its imports and Ray's start to 
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from harness import Condition, Figures, publish, significant
 
+from carsray.commit import git_commit
 from carsray.results import BEST, SweepFolder
 
 HERE = Path(__file__).parent
@@ -81,18 +85,19 @@ def seconds_to(curve: Curve, target: float) -> float:
 
 
 def measure(options: argparse.Namespace) -> tuple[Figures, list[Condition]]:
-    """Both sides for every seed; what is known so far goes to --log after each run."""
-    runs: dict[str, list[Figures]] = {"baseline": [], **{name: [] for name in SPACES}}
+    """Both sides for every seed, carsray first; what is in the log is not run again."""
+    runs = read_log(options.log)
     with tempfile.TemporaryDirectory() as scratch:
         split = Path(scratch) / "split.csv"
         subprocess.run([sys.executable, BASELINE, *_pictures(options), "--write-split", split], check=True)
+        sides = {name: partial(ours, options, space=space, split=split) for name, space in SPACES.items()}
         for seed in options.seeds:
-            for name, space in SPACES.items():
-                runs[name].append(ours(options, seed, space, split))
-                log(options.log, name, seed, runs[name][-1])
-            runs["baseline"].append(baseline(options, seed))
-            log(options.log, "baseline", seed, runs["baseline"][-1])
-    return {"seeds": options.seeds, "runs": runs}, conditions(runs)
+            for name, side in {**sides, "baseline": partial(baseline, options)}.items():
+                if (name, seed) not in runs:
+                    runs[name, seed] = {"commit": git_commit(), "load_before": os.getloadavg()[0], **side(seed=seed)}
+                    write_log(options.log, name, seed, runs[name, seed])
+    found = {name: [runs[name, seed] for seed in options.seeds] for name in (*SPACES, "baseline")}
+    return {"seeds": options.seeds, "runs": found}, conditions(found)
 
 
 def conditions(runs: dict[str, list[Figures]]) -> list[Condition]:
@@ -117,7 +122,14 @@ def _to_best(runs: dict[str, list[Figures]], name: str) -> float:
     return significant(statistics.median(ratios))
 
 
-def log(path: Path | None, name: str, seed: int, found: Figures) -> None:
+def read_log(path: Path | None) -> dict[tuple[str, int], Figures]:
+    """The runs that were made before."""
+    lines = path.read_text().splitlines() if path and path.exists() else []
+    found = [json.loads(line) for line in lines]
+    return {(run.pop("side"), run.pop("seed")): run for run in found}
+
+
+def write_log(path: Path | None, name: str, seed: int, found: Figures) -> None:
     """One line a run, for whoever waits."""
     line = json.dumps({"side": name, "seed": seed, **found})
     print(line, flush=True)
