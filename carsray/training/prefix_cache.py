@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor
+from torch import Tensor, nn
 
 from carsray.config import TrialConfig
 from carsray.data.augment import AUGMENTATIONS
@@ -65,6 +65,7 @@ class PrefixCache:
         self._folder, self._limit = folder, limit
         self._network, self._config, self._dtype = network, config, dtype
         self._device = next(network.parameters()).device
+        self._blocks: dict[str, bytes] = {}
 
     def train_view(self, pack: Pack, epoch: int) -> Steps:
         """Every picture as augmented in this epoch."""
@@ -208,11 +209,18 @@ class PrefixCache:
             digest.update(f"{part}\n".encode())
         keys = []
         for name, block in self._network.prefix.named_children():
-            digest.update(f"{name} {block}\n".encode())
-            for tensor in block.state_dict().values():
-                digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+            digest.update(self._fingerprint(name, block))
             keys.append(digest.hexdigest())
         return keys
+
+    def _fingerprint(self, name: str, block: nn.Module) -> bytes:
+        """A block's structure and weights. Hashed once: a block of the prefix does not change while it is in it."""
+        if name not in self._blocks:
+            digest = hashlib.blake2b(f"{name} {block}\n".encode(), digest_size=16)
+            for tensor in block.state_dict().values():
+                digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+            self._blocks[name] = digest.digest()
+        return self._blocks[name]
 
 
 def _bits(values: Tensor) -> np.ndarray:

@@ -4,6 +4,7 @@ Asynchronous, https://arxiv.org/abs/1810.05934 (algorithm 2). A pure function of
 trial number, so that a trial that resumes under another name in Ray does not count twice.
 """
 
+import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ class RungTable:
     def __init__(self, rungs: Sequence[int], reduction: float) -> None:
         self._reduction = reduction
         self._reached: dict[int, dict[int, float]] = {rung: {} for rung in sorted(rungs)}
+        self._ranked: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self._reached}
         self._paused: dict[int, int] = {}
         self._longest = 0
 
@@ -32,7 +34,9 @@ class RungTable:
         self._longest = max(self._longest, epoch)
         if epoch not in self._reached:
             return False
-        self._reached[epoch].setdefault(trial, score)
+        if trial not in self._reached[epoch]:
+            self._reached[epoch][trial] = score
+            bisect.insort(self._ranked[epoch], (-score, trial))
         self._paused[trial] = epoch
         return True
 
@@ -57,9 +61,8 @@ class RungTable:
 
     def _best(self, rung: int) -> list[int]:
         """The best 1/reduction of those who reached the rung, best first; of equals the earlier."""
-        reached = self._reached[rung]
-        ranked = sorted(reached, key=lambda trial: (-reached[trial], trial))
-        return ranked[: int(len(ranked) / self._reduction)]
+        ranked = self._ranked[rung]
+        return [trial for _, trial in ranked[: int(len(ranked) / self._reduction)]]
 
     def go_on(self, trial: int) -> None:
         """The trial is taken up again."""
