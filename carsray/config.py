@@ -200,6 +200,12 @@ class SweepSettings(BaseModel):
     """Trials at a time; none: as many as the cluster holds, eight at most without GPUs."""
     gpus_per_trial: float | None = Field(None, ge=0)
     """A whole number, or 1/n for n trials on a GPU; none: 1 where there are GPUs."""
+    budget_hours: float | None = Field(None, gt=0)
+    """Hours by the clock, those of earlier processes included, after which the sweep winds down."""
+    budget_gpu_hours: float | None = Field(None, gt=0)
+    """The same for GPU-hours."""
+    target: float | None = Field(None, gt=0, le=1)
+    """The sweep winds down when a trial has reached this val/accuracy."""
     address: str | None = None
     """Of a running Ray cluster; none: start one on this machine."""
     cache: Path

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import math
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -77,19 +78,7 @@ class TrialFolder:
 
     def read_history(self) -> list[dict[str, Any]]:
         """One dict per epoch. A last line cut short by a kill is left out; any other broken line is an error."""
-        if not self.history.exists():
-            return []
-        lines = self.history.read_text(encoding="utf-8").splitlines()
-        epochs = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                epochs.append(json.loads(line))
-            except json.JSONDecodeError:
-                if number < len(lines):
-                    raise ResultsError(
-                        f"{self.history}: line {number} is not JSON. Restore the file or delete the trial's folder"
-                    ) from None
-        return epochs
+        return read_lines(self.history)
 
 
 class SweepFolder:
@@ -104,6 +93,7 @@ class SweepFolder:
         self.study = root / "study.db"
         self.table = root / "trials.csv"
         self.importances = root / "importances.json"
+        self.runs = root / "runs.jsonl"
         self.trials = root / "trials"
 
     def trial(self, number: int) -> TrialFolder:
@@ -115,6 +105,14 @@ class SweepFolder:
         if self.trials.is_dir():
             names = sorted((p for p in self.trials.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
             yield from map(TrialFolder, names)
+
+    def append_run(self, event: str, **facts: Any) -> None:
+        """Note that a process began or ended to work on the sweep."""
+        append_line(self.runs, json.dumps({"event": event, "time": round(time.time(), 2), **facts}))
+
+    def read_runs(self) -> list[dict[str, Any]]:
+        """What append_run noted; a last line cut short by a kill is left out."""
+        return read_lines(self.runs)
 
     def read_settings(self) -> dict[str, Any]:
         """What sweep.json says."""
@@ -218,6 +216,22 @@ def write_table(folder: SweepFolder, rows: Iterable[TrialRow], params: Iterable[
         best, values = map(row.best.get, metrics), map(row.params.get, params)
         table.writerow([row.trial, row.state, row.epochs, *best, round(row.seconds, 2), *values])
     write_text(folder.table, text.getvalue())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """One dict a line; none where there is no file. A last line cut short by a kill is left out.
+
+    Raises ResultsError where any other line is broken.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            if number < len(lines):
+                raise ResultsError(f"{path}: line {number} is not JSON. Restore the file or delete it") from None
+    return found
 
 
 def _read_json(path: Path, *needed: str) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def test_a_last_line_cut_short_is_left_out(trial: TrialFolder) -> None:
 def test_any_other_broken_line_is_an_error(trial: TrialFolder) -> None:
     trial.append(epoch(1, 0.5, 0.5))
     trial.history.write_text('{"epo\n' + trial.history.read_text())
-    with pytest.raises(ResultsError, match=r"history\.jsonl: line 1 is not JSON\. Restore the file or delete the tria"):
+    with pytest.raises(ResultsError, match=r"history\.jsonl: line 1 is not JSON\. Restore the file or delete it"):
         trial.read_history()
 
 

@@ -62,7 +62,7 @@ def take_up_snapshot(data: bytes, network: Network, optimizer: torch.optim.Optim
     for parameter in _parameters(optimizer):
         for name, value in optimizer.state[parameter].items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
-                # In the parameter's own memory order, or each step would be slower than before.
+                # In the parameter's own memory order: fused kernels give wrong numbers in any other.
                 optimizer.state[parameter][name] = torch.empty_like(parameter.detach()).copy_(value)
     schedule.take_up(_standing(data)["schedule"])
 

@@ -1,0 +1,55 @@
+"""When a sweep has had enough: its time is spent, or a trial is as good as asked."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from carsray.config import SweepSettings
+from carsray.results import TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The limits of a sweep, and what earlier processes have used."""
+
+    settings: SweepSettings
+    gpus: float
+    """Of one trial."""
+    hours_before: float
+    began: float
+    """time.time() at which this process began."""
+
+    def spent(self, rows: Iterable[TrialRow]) -> str:
+        """Why the sweep has to wind down, in one clause; empty while it has not."""
+        asked, rows = self.settings, list(rows)
+        hours = self.hours_before + (time.time() - self.began) / 3600
+        if asked.budget_hours and hours >= asked.budget_hours:
+            return f"the budget of {asked.budget_hours:g} hours is spent"
+        gpu_hours = sum(row.seconds for row in rows) * self.gpus / 3600
+        if asked.budget_gpu_hours and gpu_hours >= asked.budget_gpu_hours:
+            return f"the budget of {asked.budget_gpu_hours:g} GPU-hours is spent"
+        best = max(rows, key=lambda row: row.score, default=None)
+        if asked.target and best and best.score >= asked.target:
+            return f"trial {best.trial} has reached the target of {asked.target:g}"
+        return ""
+
+
+def hours_worked(runs: Sequence[Mapping[str, Any]], epochs: Iterable[float]) -> float:
+    """Hours by the clock that earlier processes worked on a sweep.
+
+    Args:
+        runs: what SweepFolder.read_runs gives.
+        epochs: when epochs ended; the last one is the end of a process that was killed.
+
+    """
+    ends, total, began = sorted(epochs), 0.0, None
+    for event in [*runs, {"event": "began", "time": float("inf")}]:
+        if event["event"] == "ended" and began is not None:
+            total, began = total + event["time"] - began, None
+        elif event["event"] == "began":
+            if began is not None:
+                last = max((end for end in ends if began <= end <= event["time"]), default=began)
+                total += last - began
+            began = event["time"]
+    return total / 3600

@@ -1,0 +1,60 @@
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carsray.config import SweepSettings
+from carsray.results import BEST, TrialRow
+from carsray.tuning.budget import Budget, hours_worked
+
+HERE = Path(__file__)
+
+
+def budget(gpus: float = 1.0, before: float = 0.0, ago: float = 0.0, **asked: Any) -> Budget:
+    return Budget(SweepSettings(data=HERE, cache=HERE, **asked), gpus, before, time.time() - ago)
+
+
+def row(trial: int = 0, score: float = 0.5, seconds: float = 0.0) -> TrialRow:
+    return TrialRow(trial, "running", 1, {BEST: score}, seconds, {})
+
+
+def test_without_limits_nothing_is_ever_spent() -> None:
+    assert budget(ago=1e9, before=1e9).spent([row(score=1.0, seconds=1e9)]) == ""
+
+
+@pytest.mark.parametrize(("before", "ago", "spent"), [(0.0, 3500.0, False), (0.0, 3601.0, True), (0.9, 400.0, True)])
+def test_hours_of_earlier_processes_count(before: float, ago: float, spent: bool) -> None:
+    assert bool(budget(before=before, ago=ago, budget_hours=1.0).spent([])) == spent
+
+
+@pytest.mark.parametrize(("gpus", "spent"), [(1.0, False), (2.0, True)])
+def test_gpu_hours_are_the_time_of_trials_times_their_gpus(gpus: float, spent: bool) -> None:
+    rows = [row(seconds=1800), row(seconds=1700)]
+    assert bool(budget(gpus, budget_gpu_hours=1.5).spent(rows)) == spent
+
+
+def test_the_target_names_the_trial_that_reached_it() -> None:
+    rows = [row(3, 0.79), row(4, 0.81)]
+    assert budget(target=0.8).spent(rows[:1]) == ""
+    assert budget(target=0.8).spent(rows) == "trial 4 has reached the target of 0.8"
+
+
+def event(name: str, at: float) -> dict[str, Any]:
+    return {"event": name, "time": at}
+
+
+@pytest.mark.parametrize(
+    ("runs", "epochs", "seconds"),
+    [
+        ([], [], 0),
+        ([event("began", 100), event("ended", 400)], [200], 300),
+        ([event("began", 100)], [150, 250], 150),  # killed: up to its last epoch
+        ([event("began", 100)], [], 0),
+        ([event("began", 100), event("began", 1000), event("ended", 1100)], [160, 1050], 160),
+    ],
+)
+def test_hours_worked_are_those_between_beginnings_and_ends(
+    runs: list[dict[str, Any]], epochs: list[float], seconds: float
+) -> None:
+    assert hours_worked(runs, epochs) * 3600 == pytest.approx(seconds)
