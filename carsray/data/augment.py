@@ -3,6 +3,7 @@
 What is random about one view is drawn ahead, one row a picture, so that a batch looks the same whoever is in it.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,7 +50,8 @@ ATTEMPTS = 10
 """Crops drawn before the whole picture is taken; torchvision's number."""
 GREY = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in the grey value that contrast and saturation refer to; torchvision's."""
-MEAN_STD = {
+Normalize = Literal["imagenet", "half"]
+MEAN_STD: dict[Normalize, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
@@ -89,32 +91,78 @@ def _crop_sizes(augmentation: Augmentation, draws: np.ndarray) -> tuple[np.ndarr
     return np.where(found, width[rows, first], 1.0), np.where(found, height[rows, first], 1.0)
 
 
-def augment(images: Tensor, params: np.ndarray, size: int) -> Tensor:
+def augment(images: Tensor, params: np.ndarray, size: int, kind: Normalize | None = None) -> Tensor:
     """Pictures uint8 (B, S, S, 3) as the rows (B, 9) of view_params say: float32 (B, 3, size, size) in 0..1.
 
+    With a kind, normalised: the same as ``normalize`` of the result.
     The same as torchvision's RandomResizedCrop, RandomHorizontalFlip, RandomRotation (bilinear, black outside the
     crop), ColorJitter (in the order brightness, contrast, saturation), but the picture is sampled once, not twice.
     """
-    x, y, width, height, flip, angle, *factors = params.T
+    planes, factors = _planes(params), params[:, 6:].T
+    same_colours = bool((factors == 1).all())
+    if images.device.type == "cpu":
+        out = _by_kernel(images, planes, size, kind if same_colours else None)
+        if same_colours:
+            return out
+        out = out.contiguous()  # colours are changed several times faster plane by plane
+    else:
+        out = _by_grid_sample(images, planes, size)
+    out = out if same_colours else _jitter(out, factors)
+    return normalize(out, kind) if kind else out
+
+
+def _planes(params: np.ndarray) -> np.ndarray:
+    """float32 (4, 3, B): a, b, c of a * x + b * y + c at an output pixel's centre, all from -1 to 1.
+
+    The first two say where it lies across and down the picture, the others where across and down the crop.
+    """
+    x, y, width, height, flip, angle = params[:, :6].T
     cos, sin, zero = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle)), np.zeros_like(angle)
     in_picture = [[width * flip * cos, -width * flip * sin, 2 * x - 1], [height * sin, height * cos, 2 * y - 1]]
     in_crop = [[cos, -sin, zero], [sin, cos, zero]]
-    planes = torch.from_numpy(np.array([*in_picture, *in_crop])).to(images.device)
+    return np.array([*in_picture, *in_crop], dtype=np.float32)
 
+
+def _by_kernel(images: Tensor, planes: np.ndarray, size: int, kind: Normalize | None) -> Tensor:
+    """Sampled on the processor, and normalised on the way: (B, 3, size, size), channels last in memory."""
+    from carsray.data.resample import resample  # a second to import, for nothing where there is a GPU
+
+    pictures = _source(images, size).permute(0, 2, 3, 1).contiguous().numpy()
+    planes = planes.transpose(2, 0, 1).copy()
+    side = pictures.shape[1]
+    planes[:, :2] *= side / 2
+    planes[:, :2, 2] += (side - 1) / 2
+    mean, std = np.array(MEAN_STD[kind] if kind else ((0, 0, 0), (1, 1, 1)), dtype=np.float32)
+    out = torch.empty(len(pictures), size, size, 3)
+
+    def work(part: slice) -> None:
+        resample(pictures[part], planes[part], 1 / (255 * std), -mean / std, out[part].numpy())
+
+    threads = min(torch.get_num_threads(), len(pictures))
+    if threads > 1:
+        ends = np.linspace(0, len(pictures), threads + 1).astype(int)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, map(slice, ends[:-1], ends[1:])))
+    else:
+        work(slice(None))
+    return out.permute(0, 3, 1, 2)
+
+
+def _by_grid_sample(images: Tensor, planes: np.ndarray, size: int) -> Tensor:
+    """The same on any device, not normalised."""
+    chosen = torch.from_numpy(planes).to(images.device)
     # "border", since a crop at the edge of the picture must not fade to black.
-    grid = _positions(planes[:2], size)
-    out = F.grid_sample(_source(images, size), grid, padding_mode="border", align_corners=False).mul_(1 / 255)
-    if angle.any():
-        across, down = _positions(planes[2:], size).unbind(-1)
-        out.mul_(_inside(across, size).mul_(_inside(down, size)).unsqueeze(1))
-    return _jitter(out, np.stack(factors))
+    source, grid = _source(images, size).float(), _positions(chosen[:2], size)
+    out = F.grid_sample(source, grid, padding_mode="border", align_corners=False).mul_(1 / 255)
+    across, down = _positions(chosen[2:], size).unbind(-1)
+    return out.mul_(_inside(across, size).mul_(_inside(down, size)).unsqueeze(1))
 
 
 def _source(images: Tensor, size: int) -> Tensor:
-    """The pictures as float (B, 3, S', S') in 0..255, S' at most MAX_SHRINK times the size asked for."""
+    """The pictures (B, 3, S', S') in 0..255, S' at most MAX_SHRINK times the size asked for."""
     largest = int(size * MAX_SHRINK)
     x = images.permute(0, 3, 1, 2)
-    return (x if x.shape[-1] <= largest else _shrink(x, largest)).float()
+    return x if x.shape[-1] <= largest else _shrink(x, largest)
 
 
 def _positions(planes: Tensor, size: int) -> Tensor:
@@ -141,9 +189,7 @@ def _jitter(x: Tensor, factors: np.ndarray) -> Tensor:
     Each blends the picture with black, its mean grey, its own grey:
     https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ColorJitter.html
     """
-    if (factors == 1).all():
-        return x
-    brightness, contrast, saturation = torch.from_numpy(factors).to(x.device).view(3, -1, 1, 1, 1)
+    brightness, contrast, saturation = torch.from_numpy(np.ascontiguousarray(factors)).to(x.device).view(3, -1, 1, 1, 1)
     weights = torch.tensor(GREY, device=x.device).view(1, 3, 1, 1)
     x.mul_(brightness).clamp_(0, 1)
     mean = (x.mean((2, 3), keepdim=True) * weights).sum(1, keepdim=True)
@@ -174,7 +220,7 @@ def _shrink(x: Tensor, size: int) -> Tensor:
     return F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
 
 
-def normalize(x: Tensor, kind: Literal["imagenet", "half"]) -> Tensor:
+def normalize(x: Tensor, kind: Normalize) -> Tensor:
     """Subtract the mean and divide by the deviation of each channel: (B, 3, H, W), channels last in memory."""
     mean, std = torch.tensor(MEAN_STD[kind], device=x.device).view(2, 3, 1, 1)
     # The order matters for speed: arithmetic on separate planes first, then one reordering.

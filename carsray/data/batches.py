@@ -82,9 +82,11 @@ def _augmented(
     params = view_params(augmentation, len(pack.labels), config.view_seed, view=epoch)
     for rows in batches:
         images = _pictures(pack, rows, device)
-        plain = config.augment == "none"
-        x = resize(images, config.image_size) if plain else augment(images, params[rows], config.image_size)
-        yield _batch(pack, config, rows, x)
+        if config.augment == "none":
+            x = normalize(resize(images, config.image_size), config.normalize)
+        else:
+            x = augment(images, params[rows], config.image_size, config.normalize)
+        yield _batch(pack, rows, x)
 
 
 def eval_batches(pack: Pack, config: TrialConfig, device: torch.device, batch_size: int = 128) -> Iterator[Batch]:
@@ -92,7 +94,7 @@ def eval_batches(pack: Pack, config: TrialConfig, device: torch.device, batch_si
     for start in range(0, len(pack.labels), batch_size):
         rows = np.arange(start, min(start + batch_size, len(pack.labels)))
         images = centre(_pictures(pack, rows, device), config.eval_crop)
-        yield _batch(pack, config, rows, resize(images, config.image_size))
+        yield _batch(pack, rows, normalize(resize(images, config.image_size), config.normalize))
 
 
 def _pictures(pack: Pack, rows: np.ndarray, device: torch.device) -> Tensor:
@@ -100,6 +102,5 @@ def _pictures(pack: Pack, rows: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(np.asarray(pack.images[rows])).to(device)
 
 
-def _batch(pack: Pack, config: TrialConfig, rows: np.ndarray, x: Tensor) -> Batch:
-    labels = torch.from_numpy(pack.labels[rows]).to(x.device)
-    return Batch(normalize(x, config.normalize), labels, rows)
+def _batch(pack: Pack, rows: np.ndarray, images: Tensor) -> Batch:
+    return Batch(images, torch.from_numpy(pack.labels[rows]).to(images.device), rows)

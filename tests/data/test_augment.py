@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from torchvision.transforms import v2
 
 from carsray.config import Augment
-from carsray.data.augment import AUGMENTATIONS, Augmentation, augment, normalize, resize, view_params
+from carsray.data.augment import (
+    AUGMENTATIONS,
+    Augmentation,
+    Normalize,
+    _by_grid_sample,
+    _by_kernel,
+    _planes,
+    augment,
+    normalize,
+    resize,
+    view_params,
+)
 
 STILL = [0.5, 0.5, 1, 1, 1, 0, 1, 1, 1]
 """The row of parameters that changes nothing."""
@@ -236,6 +247,35 @@ def test_normalize_is_torchvisions(kind: str, mean: list[float], std: list[float
 
 def test_normalize_leaves_channels_last_in_memory() -> None:
     assert normalize(torch.rand(2, 3, 8, 8), "half").is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("strength", AUGMENTATIONS)
+@pytest.mark.parametrize("size", [24, 52, 100])
+def test_the_kernel_samples_as_grid_sample_does(strength: Augment, size: int) -> None:
+    images, planes = noise(4, 64), _planes(view_params(AUGMENTATIONS[strength], 4, 0, 1))
+    by_kernel = _by_kernel(images, planes, size, None)
+    torch.testing.assert_close(by_kernel, _by_grid_sample(images, planes, size), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("strength", ["medium", "strong"])
+@pytest.mark.parametrize("kind", ["imagenet", "half"])
+def test_a_kind_normalises_what_would_come_without_it(strength: Augment, kind: Normalize) -> None:
+    images, params = noise(4, 40), view_params(AUGMENTATIONS[strength], 4, 0, 1)
+    ours = augment(images, params, 32, kind)
+    torch.testing.assert_close(ours, normalize(augment(images, params, 32), kind), atol=1e-5, rtol=0)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_threads_share_a_batch_out_and_change_nothing() -> None:
+    images, params = noise(5, 40), view_params(AUGMENTATIONS["medium"], 5, 0, 1)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = augment(images, params, 32)
+        torch.set_num_threads(3)
+        assert torch.equal(augment(images, params, 32), alone)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
