@@ -16,7 +16,7 @@ from carsray.results import SweepFolder, TrialRow, ranked
 from carsray.settings import not_allowed
 from carsray.space import Parameter, Space
 from carsray.tuning.importance import measure_importances
-from carsray.tuning.search import FAILURES_IN_A_ROW
+from carsray.tuning.sweep import COMPLETE, INTERRUPTED
 from carsray.tuning.timing import time_spent, timing_lines
 from carsray.tuning.view import number, trial_table
 
@@ -54,17 +54,19 @@ def print_summary(
     for warning in edges(space, leaders[0]):
         console.print(f"[yellow]warning:[/] {warning}")
     _print_paths(console, folder, leaders[0])
-    missing = settings.trials - sum(row.ended for row in rows)
-    if not missing:
+    return _print_end(console, folder, settings.trials - sum(row.ended for row in rows))
+
+
+def _print_end(console: Console, folder: SweepFolder, missing: int) -> int:
+    """Why the sweep ended, where trials are missing, and how to go on; the exit code."""
+    why = (folder.read_runs() or [{}])[-1].get("why", INTERRUPTED)
+    if why == COMPLETE or not missing:
         return 0
-    last = [row.state for row in rows if row.ended][-FAILURES_IN_A_ROW:]
-    failing = last == ["failed"] * FAILURES_IN_A_ROW
-    why = f"{FAILURES_IN_A_ROW} trials failed in a row" if failing else "Interrupted"
     where = "" if folder.root.parent == Path("results") else f" --results {folder.root.parent}"
     console.print(
-        f"{why}: {missing} of {settings.trials} trials missing. Go on with: carsray resume {folder.name}{where}"
+        f"{why[0].upper()}{why[1:]}: {missing} trials missing. Go on with: carsray resume {folder.name}{where}"
     )
-    return 1 if failing else 130
+    return {INTERRUPTED: 130}.get(why, 1 if "failed" in why else 0)
 
 
 def edges(space: Space, best: TrialRow) -> Iterator[str]:

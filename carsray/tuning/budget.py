@@ -20,16 +20,16 @@ class Budget:
     began: float
     """time.time() at which this process began."""
 
-    def spent(self, rows: Iterable[TrialRow]) -> str:
+    def spent(self, rows: Mapping[int, TrialRow]) -> str:
         """Why the sweep has to wind down, in one clause; empty while it has not."""
-        asked, rows = self.settings, list(rows)
+        asked, trials = self.settings, list(rows.values())
         hours = self.hours_before + (time.time() - self.began) / 3600
         if asked.budget_hours and hours >= asked.budget_hours:
             return f"the budget of {asked.budget_hours:g} hours is spent"
-        gpu_hours = sum(row.seconds for row in rows) * self.gpus / 3600
+        gpu_hours = sum(row.seconds for row in trials) * self.gpus / 3600
         if asked.budget_gpu_hours and gpu_hours >= asked.budget_gpu_hours:
             return f"the budget of {asked.budget_gpu_hours:g} GPU-hours is spent"
-        best = max(rows, key=lambda row: row.score, default=None)
+        best = max(trials, key=lambda row: row.score, default=None)
         if asked.target and best and best.score >= asked.target:
             return f"trial {best.trial} has reached the target of {asked.target:g}"
         return ""

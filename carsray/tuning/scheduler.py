@@ -19,10 +19,21 @@ class RungScheduler(ASHAScheduler):
     Ray loses its own on restore: https://github.com/ray-project/ray/issues/30838
     """
 
-    def __init__(self, turns: Turns, epochs: int, going_on: Callable[[int], dict[str, Any] | None]) -> None:
-        """``going_on`` gives what a trial's config takes to start from its snapshot; none: it starts over."""
+    def __init__(
+        self,
+        turns: Turns,
+        epochs: int,
+        going_on: Callable[[int], dict[str, Any] | None],
+        spent: Callable[[], str] = lambda: "",
+    ) -> None:
+        """``going_on`` gives what a trial's config takes to start from its snapshot; none: it starts over.
+
+        Once ``spent`` gives a reason the sweep winds down: no trial begins, those that run end at their next report.
+        """
         super().__init__(time_attr="epoch", max_t=epochs)
-        self._turns, self._going_on = turns, going_on
+        self._turns, self._going_on, self._spent = turns, going_on, spent
+        self.enough = ""
+        """Why the sweep winds down, if it does."""
         self._paused: dict[int, Trial] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
@@ -33,6 +44,8 @@ class RungScheduler(ASHAScheduler):
         """Stop at the last epoch, pause at a rung."""
         number, epoch = trial.config["trial"], int(result[self._time_attr])
         at_rung = self._turns.table.record(number, epoch, result[self._metric])
+        if self._winding_down():
+            return str(TrialScheduler.STOP)
         if epoch >= self._max_t:
             return str(TrialScheduler.STOP)
         if not at_rung:
@@ -48,6 +61,7 @@ class RungScheduler(ASHAScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The paused trial whose turn it is; those that the searcher has proposed, Ray starts by itself."""
+        self._winding_down()
         number = self._turns.promoted()
         if number in self._paused:
             trial = self._paused.pop(number)
@@ -58,6 +72,12 @@ class RungScheduler(ASHAScheduler):
             for trial in list(self._paused.values()):
                 tune_controller.stop_trial(trial)
         return None
+
+    def _winding_down(self) -> bool:
+        self.enough = self.enough or self._spent()
+        if self.enough:
+            self._turns.wind_down()
+        return bool(self.enough)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """A trial has run all its epochs, or failed with an answer."""

@@ -65,6 +65,11 @@ class SpaceSearch(OptunaSearch):
         study: optuna.Study = self._ot_study
         return study
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether so many trials failed in a row that no more are proposed."""
+        return self._failures >= FAILURES_IN_A_ROW
+
     def take_up(self, rows: Sequence[TrialRow], histories: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
         """Go on where an earlier process was: tell the sampler, and the study's file, all that the record holds."""
         for row in rows:
@@ -89,7 +94,7 @@ class SpaceSearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial: its number, the searched values and the whole config; None while no slot is free."""
-        if self._failures >= FAILURES_IN_A_ROW:
+        if self.gave_up:
             self._turns.wind_down()
         recalled = self._turns.recalled()
         if recalled is not None:

@@ -1,5 +1,6 @@
 """A sweep, from a checked space and a split data set to a results folder."""
 
+import difflib
 import logging
 import os
 import platform
@@ -8,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,19 +22,24 @@ from carsray.config import RunConfig, SweepSettings
 from carsray.data.records import DataSplit
 from carsray.data.seal import sealed
 from carsray.data.split_file import read_split, write_split
+from carsray.errors import ResultsError
 from carsray.files import write_json, write_text
 from carsray.results import BEST, SweepFolder, TrialRow
 from carsray.space import Space
 from carsray.space_file import load_space
 from carsray.tuning.actor import TrialActor
+from carsray.tuning.budget import Budget, hours_worked
 from carsray.tuning.record import Recorder
 from carsray.tuning.resources import Resources, share_out
 from carsray.tuning.rungs import RungTable
 from carsray.tuning.scheduler import RungScheduler
-from carsray.tuning.search import SpaceSearch
+from carsray.tuning.search import FAILURES_IN_A_ROW, SpaceSearch
+from carsray.tuning.signals import terminated_as_interrupted
 from carsray.tuning.study import StudyFile
 from carsray.tuning.turns import Turns
 from carsray.tuning.view import View
+
+COMPLETE, INTERRUPTED = "complete", "interrupted"
 
 PACKAGES = ("carsray", "torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy", "pandas")
 
@@ -55,11 +62,9 @@ def begin_record(folder: SweepFolder, space: Space, split: DataSplit, settings: 
                 "test": len(split.test),
                 "test_kind": split.test_kind,
             },
+            "space": space.text,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "host": {"name": socket.gethostname(), "system": platform.platform(), "cpus": os.cpu_count()},
-            "python": platform.python_version(),
-            "versions": {name: _version(name) for name in PACKAGES},
-            "git_commit": git_commit(),
+            **_circumstances(),
         },
     )
 
@@ -68,6 +73,11 @@ def read_record(folder: SweepFolder) -> tuple[Space, DataSplit, SweepSettings]:
     """What begin_record wrote. Raises ResultsError or SpaceError where a file is missing or was changed badly."""
     record = folder.read_settings()
     space = load_space(folder.space, record["pinned"])
+    if problem := _difference(record.get("space", space.text), space.text):
+        raise ResultsError(
+            f"{folder.space}: was changed since the sweep began; trials of two spaces cannot be compared. "
+            f"Undo the change, or start a new sweep with the changed file\n{problem}"
+        )
     if "start" in record:  # --from may have put a point before those of the file
         space = replace(space, start=tuple(record["start"]))
     return space, read_split(folder.split), SweepSettings.model_validate(record["settings"])
@@ -78,20 +88,24 @@ def run_sweep(
 ) -> list[TrialRow]:
     """Run the trials that the record does not have yet; the rows of all of them, in the order of their numbers.
 
-    Ctrl-C ends it early; the rows of trials that were under way then say "running".
+    Ctrl-C or SIGTERM ends it early; the rows of trials that were under way then say "running". Why it ended is in the
+    last line of runs.jsonl.
     """
     recorder = Recorder(folder, space, before)
     view = View(recorder, settings.trials)
     _quiet()
-    with connected(settings.address) as nodes, sealed(row.path for row in split.test):
+    with connected(settings.address) as nodes, sealed(row.path for row in split.test), terminated_as_interrupted():
         resources = share_out(nodes, settings)
-        cut_off = [row.trial for row in before if row.state == "running"]
         histories = {row.trial: folder.trial(row.trial).read_history() for row in before}
+        ends = [epoch["time"] for history in histories.values() for epoch in history if "time" in epoch]
+        budget = Budget(settings, resources.gpus, hours_worked(folder.read_runs(), ends), time.time())
+        cut_off = [row.trial for row in before if row.state == "running"]
         table = _rung_table(space, before, histories)
         turns = Turns(table, resources.concurrent, settings.trials - len(before), cut_off)
-        file = StudyFile(folder.study, folder.name)
-        search = SpaceSearch(space, file, settings.seed, turns, recorder.going_on)
+        search = SpaceSearch(space, StudyFile(folder.study, folder.name), settings.seed, turns, recorder.going_on)
         search.take_up(before, histories)
+        scheduler = RungScheduler(turns, space.epochs, recorder.going_on, partial(budget.spent, recorder.rows))
+        folder.append_run("began", **_circumstances())
         try:
             _fit(
                 _trainable(split, settings, resources),
@@ -99,7 +113,7 @@ def run_sweep(
                     metric=BEST,
                     mode="max",
                     search_alg=search,
-                    scheduler=RungScheduler(turns, space.epochs, recorder.going_on),
+                    scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is over
                     reuse_actors=True,
                 ),
@@ -108,10 +122,36 @@ def run_sweep(
             if turns.over():
                 recorder.close_paused()
                 search.close_paused()
+            folder.append_run("ended", why=_why(turns, scheduler, search))
         finally:
             view.close()
             recorder.write_table()
     return sorted(recorder.rows.values(), key=lambda row: row.trial)
+
+
+def _why(turns: Turns, scheduler: RungScheduler, search: SpaceSearch) -> str:
+    """What ended a sweep."""
+    if not turns.over():
+        return INTERRUPTED
+    if search.gave_up:
+        return f"{FAILURES_IN_A_ROW} trials failed in a row"
+    return scheduler.enough or COMPLETE
+
+
+def _circumstances() -> dict[str, Any]:
+    """Where and with what a process works on a sweep."""
+    return {
+        "host": {"name": socket.gethostname(), "system": platform.platform(), "cpus": os.cpu_count()},
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "git_commit": git_commit(),
+    }
+
+
+def _difference(before: str, now: str) -> str:
+    """The changed lines of a text, as diff shows them."""
+    lines = difflib.unified_diff(before.splitlines(), now.splitlines(), "when the sweep began", "now", lineterm="", n=0)
+    return "\n".join(lines)
 
 
 def _trainable(split: DataSplit, settings: SweepSettings, resources: Resources) -> Any:

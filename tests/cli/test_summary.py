@@ -73,7 +73,7 @@ def test_where_the_time_went_is_told(folder: SweepFolder, capsys: pytest.Capture
 
 def test_an_interrupted_sweep_says_how_to_go_on(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
     out = summary(capsys, folder, [row_of(0, 0.5), row_of(1, 0.4, "running")], trials=5)
-    assert f"Interrupted: 4 of 5 trials missing. Go on with: carsray resume tiny --results {folder.root.parent}" in out
+    assert f"Interrupted: 4 trials missing. Go on with: carsray resume tiny --results {folder.root.parent}" in out
 
 
 @pytest.mark.parametrize(("states", "code"), [(["finished"] * 6, 0), (["finished", "running"], 130)])
@@ -88,7 +88,17 @@ def test_the_exit_code_tells_a_whole_sweep_from_an_interrupted_one(
 def test_a_sweep_that_ended_by_failures_exits_with_1(folder: SweepFolder) -> None:
     failed = [TrialRow(n, "failed", 0, {}, 1.0, {"lr": 0.1}, "no memory") for n in range(1, 6)]
     settings = SweepSettings(data=Path("/"), cache=Path("/"), trials=9)
+    folder.append_run("ended", why="5 trials failed in a row")
     assert print_summary(folder, SPACE, SPLIT, settings, [row_of(0, 0.5), *failed]) == 1
+
+
+def test_a_sweep_whose_budget_is_spent_says_so_and_has_not_failed(
+    folder: SweepFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.append_run("ended", why="the budget of 2 hours is spent")
+    settings = SweepSettings(data=Path("/"), cache=Path("/"), trials=9)
+    assert print_summary(folder, SPACE, SPLIT, settings, [row_of(0, 0.5)]) == 0
+    assert "The budget of 2 hours is spent: 8 trials missing. Go on with: carsray resume" in capsys.readouterr().out
 
 
 def test_failures_are_counted_with_the_first_reason(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,23 +20,24 @@ def row(trial: int = 0, score: float = 0.5, seconds: float = 0.0) -> TrialRow:
 
 
 def test_without_limits_nothing_is_ever_spent() -> None:
-    assert budget(ago=1e9, before=1e9).spent([row(score=1.0, seconds=1e9)]) == ""
+    assert budget(ago=1e9, before=1e9).spent({0: row(score=1.0, seconds=1e9)}) == ""
 
 
 @pytest.mark.parametrize(("before", "ago", "spent"), [(0.0, 3500.0, False), (0.0, 3601.0, True), (0.9, 400.0, True)])
 def test_hours_of_earlier_processes_count(before: float, ago: float, spent: bool) -> None:
-    assert bool(budget(before=before, ago=ago, budget_hours=1.0).spent([])) == spent
+    assert bool(budget(before=before, ago=ago, budget_hours=1.0).spent({})) == spent
 
 
 @pytest.mark.parametrize(("gpus", "spent"), [(1.0, False), (2.0, True)])
 def test_gpu_hours_are_the_time_of_trials_times_their_gpus(gpus: float, spent: bool) -> None:
-    rows = [row(seconds=1800), row(seconds=1700)]
+    rows = {0: row(seconds=1800), 1: row(seconds=1700)}
     assert bool(budget(gpus, budget_gpu_hours=1.5).spent(rows)) == spent
 
 
 def test_the_target_names_the_trial_that_reached_it() -> None:
-    rows = [row(3, 0.79), row(4, 0.81)]
-    assert budget(target=0.8).spent(rows[:1]) == ""
+    rows = {3: row(3, 0.79)}
+    assert budget(target=0.8).spent(rows) == ""
+    rows[4] = row(4, 0.81)
     assert budget(target=0.8).spent(rows) == "trial 4 has reached the target of 0.8"
 
 

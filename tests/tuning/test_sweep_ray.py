@@ -122,7 +122,7 @@ def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
 def test_the_record_is_complete(first: tuple[SweepFolder, list[TrialRow]], split: DataSplit) -> None:
     folder, rows = first
     names = {path.name for path in folder.root.iterdir()}
-    assert names == {"space.toml", "sweep.json", "split.csv", "study.db", "trials.csv", "trials"}
+    assert names == {"space.toml", "sweep.json", "split.csv", "study.db", "runs.jsonl", "trials.csv", "trials"}
     record = json.loads(folder.settings.read_text())
     assert record["data"]["fingerprint"] == split.fingerprint
     assert record["settings"]["trials"] == 5
