@@ -12,6 +12,7 @@ from carsray.data.records import DataSplit
 from carsray.results import BEST
 from carsray.training.attempts import Attempts
 from carsray.training.messages import Epoch, Failed
+from carsray.tuning.parcel import Parcel
 
 SNAPSHOT_SECONDS = 180.0
 """A trial whose epochs are long saves itself between rungs, too."""
@@ -70,12 +71,12 @@ class TrialActor(tune.Trainable):
         self._unsent = epoch.checkpoint or self._unsent
         result: dict[str, Any] = {"epoch": epoch.epoch, **epoch.metrics}
         if epoch.snapshot:
-            result["snapshot"], self._saved = epoch.snapshot, time.perf_counter()
+            result["snapshot"], self._saved = Parcel(epoch.snapshot), time.perf_counter()
         if self._attempts.log:
             result["outlived"] = [f"{failure.kind}: {failure.reason}" for failure in self._attempts.log]
             result["train/micro_batches"] = self._attempts.micro_batches
         if self._unsent and (epoch.snapshot or epoch.epoch == self._config.epochs):
-            result["checkpoint"], self._unsent = self._unsent, None
+            result["checkpoint"], self._unsent = Parcel(self._unsent), None
         return result
 
     def _seconds(self, epoch: Epoch, asked: float) -> dict[str, float]:

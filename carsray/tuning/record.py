@@ -14,6 +14,7 @@ from carsray.files import write_bytes
 from carsray.results import State, SweepFolder, TrialRow, TrialState, ranked, write_table
 from carsray.space import Space
 from carsray.training.snapshot import snapshot_standing
+from carsray.tuning.parcel import Parcel
 
 KEEP_CHECKPOINTS = 3
 """The best so many trials keep their weights; a running trial keeps its own until it ends."""
@@ -64,7 +65,8 @@ class Recorder(Callback):
         """An epoch has ended: one line of history, and the weights where they came along."""
         number = trial.config["trial"]
         # Popped, or Ray would keep them with the trial's last result.
-        checkpoint, snapshot = result.pop("checkpoint", None), result.pop("snapshot", None)
+        checkpoint: Parcel | None = result.pop("checkpoint", None)
+        snapshot: Parcel | None = result.pop("snapshot", None)
         row = replace(self.rows[number], node=result["node"])
         if "failed" in result:
             self._update(replace(row, reason=result["failed"]))
@@ -73,10 +75,10 @@ class Recorder(Callback):
         metrics["time"] = round(time.time(), 2)
         self.folder.trial(number).append(metrics)
         if checkpoint:
-            write_bytes(self.folder.trial(number).checkpoint, checkpoint)
+            write_bytes(self.folder.trial(number).checkpoint, checkpoint.content)
             self._weights.add(number)
         if snapshot:
-            write_bytes(self.folder.trial(number).snapshot, snapshot)
+            write_bytes(self.folder.trial(number).snapshot, snapshot.content)
         # The scheduler has decided by now.
         state: State = "paused" if trial.status == Trial.PAUSED else "running"
         self._update(replace(row.after(metrics, result["time_this_iter_s"]), state=state))

@@ -7,6 +7,7 @@ import pytest
 from tiny_sweeps import fake_trial, space_of
 
 from carsray.results import BEST, SweepFolder, TrialState, create_sweep, read_rows
+from carsray.tuning.parcel import Parcel
 from carsray.tuning.record import KEEP_CHECKPOINTS, Recorder
 
 
@@ -27,7 +28,7 @@ def live(recorder: Recorder, trial: Any, accuracies: list[float]) -> None:
     recorder.on_trial_start(0, [], trial)
     best = -1.0
     for epoch, accuracy in enumerate(accuracies, start=1):
-        weights = {"checkpoint": f"epoch {epoch}".encode()} if accuracy > best else {}
+        weights = {"checkpoint": Parcel(f"epoch {epoch}".encode())} if accuracy > best else {}
         best = max(best, accuracy)
         recorder.on_trial_result(0, [], trial, result_of(epoch, accuracy, best, **weights))
     recorder.on_trial_complete(0, [], trial)
@@ -69,7 +70,11 @@ def test_a_trial_stopped_before_the_last_epoch_is_pruned(folder: SweepFolder) ->
 
 
 def test_weights_are_written_and_do_not_stay_with_the_result(folder: SweepFolder) -> None:
-    recorder, trial, result = Recorder(folder, space_of()), fake_trial(0), result_of(1, 0.3, 0.3, checkpoint=b"abc")
+    recorder, trial, result = (
+        Recorder(folder, space_of()),
+        fake_trial(0),
+        result_of(1, 0.3, 0.3, checkpoint=Parcel(b"abc")),
+    )
     recorder.on_trial_start(0, [], trial)
     recorder.on_trial_result(0, [], trial, result)
     assert folder.trial(0).checkpoint.read_bytes() == b"abc"
@@ -100,7 +105,7 @@ def test_a_trial_lost_with_its_actor_is_failed_even_before_it_began(folder: Swee
 def test_a_trial_that_begins_again_has_only_its_new_history(folder: SweepFolder) -> None:
     recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
     recorder.on_trial_start(0, [], trial)
-    recorder.on_trial_result(0, [], trial, result_of(1, 0.3, 0.3, checkpoint=b"old"))
+    recorder.on_trial_result(0, [], trial, result_of(1, 0.3, 0.3, checkpoint=Parcel(b"old")))
     recorder.on_trial_start(0, [], trial)
     assert not folder.trial(0).checkpoint.exists()
     live(recorder, trial, [0.4, 0.5, 0.6])
@@ -121,7 +126,7 @@ def test_only_the_best_trials_keep_their_weights(folder: SweepFolder) -> None:
 def test_a_running_trial_keeps_its_weights_among_better_ones(folder: SweepFolder) -> None:
     recorder, poor = Recorder(folder, space_of()), fake_trial(99)
     recorder.on_trial_start(0, [], poor)
-    recorder.on_trial_result(0, [], poor, result_of(1, 0.01, 0.01, checkpoint=b"poor"))
+    recorder.on_trial_result(0, [], poor, result_of(1, 0.01, 0.01, checkpoint=Parcel(b"poor")))
     for number in range(KEEP_CHECKPOINTS + 1):
         live(recorder, fake_trial(number), [0.5])
     assert folder.trial(99).checkpoint.exists()
@@ -146,7 +151,7 @@ def test_paused_trials_lose_their_weights_when_the_sweep_ends(folder: SweepFolde
         recorder.on_trial_start(0, [], trial)
         trial.status = "PAUSED"
         score = 0.9 - 0.1 * number
-        recorder.on_trial_result(0, [], trial, result_of(1, score, score, checkpoint=b"weights"))
+        recorder.on_trial_result(0, [], trial, result_of(1, score, score, checkpoint=Parcel(b"weights")))
     recorder.close_paused()
     kept = [folder.trial(number).checkpoint.exists() for number in range(KEEP_CHECKPOINTS + 1)]
     assert kept == [*[True] * KEEP_CHECKPOINTS, False]
