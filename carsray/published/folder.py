@@ -13,7 +13,7 @@ from carsray.errors import ResultsError
 from carsray.files import append_line, write_bytes, write_json, write_text
 from carsray.published.plan import Run
 from carsray.published.work import Measured
-from carsray.training.metrics import confusion, most_confused
+from carsray.training.answers import confusion, most_confused
 
 
 class RunFolder:

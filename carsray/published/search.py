@@ -16,7 +16,7 @@ from carsray.retrieval.metrics import map_at_r, recall_at_k
 from carsray.retrieval.normalize import fit_normalize
 from carsray.retrieval.search import nearest
 from carsray.retrieval.vote import predict, vote_weights
-from carsray.training.metrics import answer_metrics
+from carsray.training.answers import answer_metrics
 
 Asked = tuple[str, Retrieval, Sequence[SplitName]]
 """A retrieval experiment: its id, its settings, and the parts of the data whose pictures are the queries."""

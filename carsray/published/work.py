@@ -16,11 +16,12 @@ from carsray.data.records import DataSplit, SplitName
 from carsray.data.seal import sealed
 from carsray.errors import CarsrayError, TrialFailed
 from carsray.models.network import Network
+from carsray.training.answers import answer_metrics
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes, load_checkpoint
 from carsray.training.device import compute_dtype, resolve_device
 from carsray.training.evaluate import predict
 from carsray.training.fit import EpochResult, Progress, fit
-from carsray.training.metrics import answer_metrics, classification_metrics
+from carsray.training.metrics import classification_metrics
 
 
 @dataclass(frozen=True, slots=True)

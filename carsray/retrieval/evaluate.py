@@ -9,11 +9,12 @@ import numpy as np
 from carsray.errors import ConfigError, DataError
 from carsray.progress import Report, silent
 from carsray.retrieval.grid import Grid, Point
-from carsray.retrieval.metrics import answer_metrics, map_at_k, map_at_r, precision_at_k, recall_at_k
+from carsray.retrieval.metrics import map_at_k, map_at_r, precision_at_k, recall_at_k
 from carsray.retrieval.names import Distance, Normalize
 from carsray.retrieval.normalize import fit_normalize
 from carsray.retrieval.search import Neighbours, search, without_self
 from carsray.retrieval.vote import predict, vote_weights
+from carsray.training.answers import answer_metrics
 
 DEEPEST = 1000
 """Neighbours that are looked up at most so that MAP@R is known."""
@@ -150,7 +151,7 @@ def _points(
             "queries_per_second": len(labels) / seconds,
         }
         for k in grid.k:
-            answers = answer_metrics(predictions[k], labels, classes)
+            answers = answer_metrics(predictions[k], labels)
             point = Point(normalize, distance, vote, k)
             metrics = answers | ranked[k] | {"map_at_r": whole} | times
             yield Outcome(point, metrics, predictions[k] == labels, predictions[k])

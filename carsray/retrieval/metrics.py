@@ -1,4 +1,4 @@
-"""How good a ranking and its predictions are: pure functions of labels.
+"""How good a ranking is: pure functions of labels.
 
 `right` (Q, K) says of each neighbour, nearest first, whether it has the query's label; `relevant` (Q,) how many gallery
 rows have that label. P(i) is the share of right ones among the first i. Queries are averaged with equal weight.
@@ -40,24 +40,3 @@ def map_at_r(right: np.ndarray, relevant: np.ndarray) -> float:
 def _precision_sums(right: np.ndarray) -> np.ndarray:
     ranks = np.arange(1, right.shape[1] + 1)
     return np.cumsum(right * np.cumsum(right, axis=1) / ranks, axis=1)
-
-
-def answer_metrics(predicted: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
-    """Accuracy; precision, recall and F1 as means over classes (macro) and weighted by their number of queries.
-
-    Over the classes that occur among labels or predictions; where a quotient is 0 / 0 it counts 0. As scikit-learn's
-    precision_recall_fscore_support, which takes a hundred times as long.
-    """
-    hits = np.bincount(labels[predicted == labels], minlength=classes)
-    said, there = np.bincount(predicted, minlength=classes), np.bincount(labels, minlength=classes)
-    values = {
-        "precision": hits / np.maximum(said, 1),
-        "recall": hits / np.maximum(there, 1),
-        "f1": 2 * hits / np.maximum(said + there, 1),
-    }
-    occur = said + there > 0
-    metrics = {"accuracy": float(hits.sum() / len(labels))}
-    for name, value in values.items():
-        metrics[f"{name}_macro"] = float(value[occur].mean())
-        metrics[f"{name}_weighted"] = float((value * there).sum() / len(labels))
-    return metrics

@@ -14,7 +14,7 @@ from carsray.interval import averages, of_averages, of_mean, over_seeds, wilson
 from carsray.published.numbers import load_numbers, published_value
 from carsray.published.report import About, by_table, markdown
 from carsray.published.tables import Row, cells, to_csv
-from carsray.training.metrics import confusion
+from carsray.training.answers import confusion
 
 
 @given(st.integers(1, 400), st.data())

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from carsray.training.metrics import Confused, answer_metrics, confusion, most_confused
+from carsray.training.answers import Confused, answer_metrics, confusion, most_confused
 
 
 def quotient(above: float, below: float) -> float:
@@ -52,3 +53,15 @@ def test_the_most_confused_pairs_come_first_and_right_answers_never() -> None:
 
 def test_where_nothing_is_confused_there_are_no_pairs() -> None:
     assert most_confused(np.eye(3, dtype=np.int64), ("a", "b", "c")) == []
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=50, deadline=None)
+def test_answers_are_measured_as_scikit_learn_does(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels, predicted = rng.integers(0, 7, 30), rng.integers(2, 9, 30)
+    found = answer_metrics(predicted, labels)
+    assert found["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+    for average in ("macro", "weighted"):
+        theirs = precision_recall_fscore_support(labels, predicted, average=average, zero_division=0)[:3]
+        assert [found[f"{name}_{average}"] for name in ("precision", "recall", "f1")] == pytest.approx(theirs)
