@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from carsray.seed import derive
 
@@ -35,7 +35,7 @@ def over_seeds(values: Sequence[float]) -> Interval:
     """Of the mean over seeds, by Student's t; without bounds for one value."""
     if len(values) < 2:
         return -math.inf, math.inf
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 
