@@ -10,7 +10,7 @@ from torchvision import models
 
 from carsray.config import BACKBONES
 from carsray.errors import ConfigError
-from carsray.models.depthwise import train_depthwise_in_float32
+from carsray.models.depthwise import use_depthwise
 from carsray.models.network import Parts
 
 
@@ -40,7 +40,7 @@ def smallest_picture(backbone: str) -> int:
 def backbone_parts(backbone: str) -> Parts:
     """The parts of a torchvision backbone, with torchvision's own random values and without the last linear layer."""
     model = models.get_model(backbone, weights=None)
-    train_depthwise_in_float32(model)
+    use_depthwise(model)
     if isinstance(model, models.ResNet):
         return _resnet_parts(model)
     if isinstance(model, models.DenseNet):
