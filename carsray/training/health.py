@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import torch
 
+from carsray.data.on_device import kept_bytes
+
 LEAK_BYTES = 512 * 2**20
 """More than this beyond what the first trial left behind is a leak.
 
@@ -43,7 +45,7 @@ class Health:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
             torch.cuda.empty_cache()  # for the other processes on this GPU
-            held["GPU memory"] = torch.cuda.memory_allocated(self._device)
+            held["GPU memory"] = torch.cuda.memory_allocated(self._device) - kept_bytes()
         return held
 
 
