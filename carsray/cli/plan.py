@@ -60,12 +60,22 @@ def _print_cost(space: "Space", made: "Plan") -> None:
     click.echo(f"Time: about {duration(made.seconds)} ({duration(low)} to {duration(high)})")
     if resources.gpus:
         click.echo(f"GPU-hours: about {made.gpu_hours:.1f}")
+        click.echo(gpu_advice(resources.gpus, made.trials_per_gpu))
     need, free = (made.pack_bytes + made.checkpoint_bytes) / 2**30, made.free_bytes / 2**30
     click.echo(f"Disk: {need:.2f} GiB (pack and checkpoints), {free:.0f} GiB free")
     if need > free:
         click.echo(
             "warning: that does not fit. Free space, or choose other folders with --results and --cache", err=True
         )
+
+
+def gpu_advice(asked: float, fit: int) -> str:
+    """What to say of the GPUs of a trial where memory allows so many trials on one."""
+    if asked < 1 / fit - 1e-6:
+        return f"GPU memory: may not hold {1 / asked:.0f} trials; --gpus-per-trial {1 / fit:g} leaves room"
+    if fit > 1 and asked > 1 / fit + 1e-6:
+        return f"GPU memory: {fit} trials fit on a GPU; where one leaves it idle, try --gpus-per-trial {1 / fit:g}"
+    return f"GPU memory: {f'{fit} trials fit' if fit > 1 else '1 trial fits'} on a GPU"
 
 
 _TELLING = {"unfreeze_depth", "depth", "width", "batch_size", "image_size", "backbone"}

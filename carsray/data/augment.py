@@ -5,6 +5,7 @@ What is random about one view is drawn ahead, one row a picture, so that a batch
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812  # the name every torch user knows
 from torch import Tensor
 
 from carsray.config import Augment
+from carsray.data.on_device import to_device
 from carsray.seed import derive
 
 
@@ -150,7 +152,7 @@ def _by_kernel(images: Tensor, planes: np.ndarray, size: int, kind: Normalize | 
 
 def _by_grid_sample(images: Tensor, planes: np.ndarray, size: int) -> Tensor:
     """The same on any device, not normalised."""
-    chosen = torch.from_numpy(planes).to(images.device)
+    chosen = to_device(planes, images.device)
     # "border", since a crop at the edge of the picture must not fade to black.
     source, grid = _source(images, size).float(), _positions(chosen[:2], size)
     out = F.grid_sample(source, grid, padding_mode="border", align_corners=False).mul_(1 / 255)
@@ -189,8 +191,8 @@ def _jitter(x: Tensor, factors: np.ndarray) -> Tensor:
     Each blends the picture with black, its mean grey, its own grey:
     https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ColorJitter.html
     """
-    brightness, contrast, saturation = torch.from_numpy(np.ascontiguousarray(factors)).to(x.device).view(3, -1, 1, 1, 1)
-    weights = torch.tensor(GREY, device=x.device).view(1, 3, 1, 1)
+    brightness, contrast, saturation = to_device(np.ascontiguousarray(factors), x.device).view(3, -1, 1, 1, 1)
+    weights = _constant(GREY, x.device).view(1, 3, 1, 1)
     x.mul_(brightness).clamp_(0, 1)
     mean = (x.mean((2, 3), keepdim=True) * weights).sum(1, keepdim=True)
     x.mul_(contrast).add_(mean * (1 - contrast)).clamp_(0, 1)
@@ -220,8 +222,14 @@ def _shrink(x: Tensor, size: int) -> Tensor:
     return F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
 
 
+@cache
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Kept there: each copy to a GPU would wait for it."""
+    return torch.tensor(values, device=device)
+
+
 def normalize(x: Tensor, kind: Normalize) -> Tensor:
     """Subtract the mean and divide by the deviation of each channel: (B, 3, H, W), channels last in memory."""
-    mean, std = torch.tensor(MEAN_STD[kind], device=x.device).view(2, 3, 1, 1)
+    mean, std = (_constant(values, x.device).view(1, 3, 1, 1) for values in MEAN_STD[kind])
     # The order matters for speed: arithmetic on separate planes first, then one reordering.
     return x.sub(mean).div_(std).contiguous(memory_format=torch.channels_last)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from carsray.config import TrialConfig
 from carsray.data.augment import AUGMENTATIONS, augment, centre, normalize, resize, view_params
+from carsray.data.on_device import pictures, to_device
 from carsray.data.pack import Pack, ensure_pack
 from carsray.data.records import DataSplit
 from carsray.progress import Report, silent
@@ -81,7 +82,7 @@ def _augmented(
     augmentation = AUGMENTATIONS[config.augment]
     params = view_params(augmentation, len(pack.labels), config.view_seed, view=epoch)
     for rows in batches:
-        images = _pictures(pack, rows, device)
+        images = pictures(pack, rows, device)
         if config.augment == "none":
             x = normalize(resize(images, config.image_size), config.normalize)
         else:
@@ -93,14 +94,9 @@ def eval_batches(pack: Pack, config: TrialConfig, device: torch.device, batch_si
     """Every picture once, in the order of the pack, without augmentation; the last batch may be smaller."""
     for start in range(0, len(pack.labels), batch_size):
         rows = np.arange(start, min(start + batch_size, len(pack.labels)))
-        images = centre(_pictures(pack, rows, device), config.eval_crop)
+        images = centre(pictures(pack, rows, device), config.eval_crop)
         yield _batch(pack, rows, normalize(resize(images, config.image_size), config.normalize))
 
 
-def _pictures(pack: Pack, rows: np.ndarray, device: torch.device) -> Tensor:
-    """Copies of the pictures, uint8 (B, S, S, 3)."""
-    return torch.from_numpy(np.asarray(pack.images[rows])).to(device)
-
-
 def _batch(pack: Pack, rows: np.ndarray, images: Tensor) -> Batch:
-    return Batch(images, torch.from_numpy(pack.labels[rows]).to(images.device), rows)
+    return Batch(images, to_device(pack.labels[rows], images.device), rows)

@@ -13,7 +13,7 @@ from carsray.errors import ConfigError
 from carsray.models.backbones import backbone_parts, block_count, smallest_picture
 from carsray.models.cnn import cnn_parts, initialise_he
 from carsray.models.network import Network
-from carsray.models.weights import load_weights
+from carsray.models.weights import pretrained_parts
 from carsray.seed import derive
 
 
@@ -22,19 +22,21 @@ def build_network(config: TrialConfig, num_classes: int) -> Network:
 
     Raises ConfigError where settings do not fit the backbone, WeightsError where the weights do not or cannot be had.
     """
-    build = _build_cnn if config.backbone == "cnn" else _build_backbone
-    with _seeded(derive(config.seed, "init")):
-        return build(config, num_classes)
+    return _build_cnn(config, num_classes) if config.backbone == "cnn" else _build_backbone(config, num_classes)
 
 
 def _build_backbone(config: TrialConfig, num_classes: int) -> Network:
     smallest = smallest_picture(config.backbone)
     if config.image_size < smallest:
         raise ConfigError(f"image_size = {config.image_size}: {config.backbone} needs at least {smallest} pixels")
-    parts = backbone_parts(config.backbone)
-    network = Network(parts, _head(config, parts.embedding_size, num_classes), config.unfreeze_depth)
+    with _seeded(derive(config.seed, "init")):
+        pretrained = config.weights != "none"
+        parts = pretrained_parts(config.backbone, config.weights) if pretrained else backbone_parts(config.backbone)
+    # A seed of its own: random values for the backbone are drawn or not, as its weights come.
+    with _seeded(derive(config.seed, "init", "head")):
+        head = _head(config, parts.embedding_size, num_classes)
+    network = Network(parts, head, config.unfreeze_depth)
     network.unfreeze(depth_at(config, epoch=1))
-    load_weights(parts.owner, config.backbone, config.weights)
     return network
 
 
@@ -53,10 +55,11 @@ def _build_cnn(config: TrialConfig, num_classes: int) -> Network:
         raise ConfigError(f"unfreeze_every = {config.unfreeze_every}: the cnn is trained whole; set it to 0")
     if config.weights != "none":
         raise ConfigError(f"weights = {config.weights!r}: the cnn starts from random values; set it to 'none'")
-    parts = cnn_parts(config)
-    network = Network(parts, _head(config, parts.embedding_size, num_classes))
-    if config.init == "he":
-        initialise_he(network)
+    with _seeded(derive(config.seed, "init")):
+        parts = cnn_parts(config)
+        network = Network(parts, _head(config, parts.embedding_size, num_classes))
+        if config.init == "he":
+            initialise_he(network)
     return network
 
 

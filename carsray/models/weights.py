@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,8 @@ from torchvision import models
 
 from carsray.config import BACKBONES
 from carsray.errors import ConfigError, WeightsError
-from carsray.models.backbones import skeleton
+from carsray.models.backbones import backbone_parts, skeleton
+from carsray.models.network import Parts
 from carsray.models.state import misfit
 from carsray.models.weight_files import download, read_tensors
 
@@ -19,22 +23,37 @@ CLASSIFIERS = ("fc", "classifier", "head")
 """Where files keep what comes after the backbone."""
 
 
-def load_weights(module: nn.Module, backbone: str, weights: str) -> None:
-    """Fill a backbone (without its last linear layer) as the setting `weights` says; "none" leaves it as it is.
+def pretrained_parts(backbone: str, weights: str) -> Parts:
+    """A backbone, without its last linear layer, filled as the setting `weights` says, which is not "none".
 
+    The last one is kept, and copied: a process that trains one trial after the other reads the file once.
     Raises ConfigError for a name that does not exist, WeightsError for a file that is missing, broken or made for
     another network, and where a download is needed and there is no network.
     """
-    if weights == "none":
-        return
     source = _source(backbone, weights)
+    return deepcopy(_filled(backbone, source, _stamp(source)))
+
+
+@lru_cache(maxsize=1)
+def _filled(backbone: str, source: Path, stamp: tuple[int, int] | None) -> Parts:
+    """Read from the file that bears this stamp."""
+    parts = backbone_parts(backbone)
     found = _published_names(read_tensors(source))
-    if problem := _problem(module, found):
+    if problem := _problem(parts.owner, found):
         fit = _likely_backbone(found)
         hint = f"; it seems made for {fit}" if fit else ""
         advice = "use another file or backbone, or weights = 'none'"
         raise WeightsError(f"weights = {source}: does not fit {backbone}: {problem}{hint}; {advice}")
-    module.load_state_dict(found, strict=False)
+    parts.owner.load_state_dict(found, strict=False)
+    return parts
+
+
+def _stamp(source: Path) -> tuple[int, int] | None:
+    """When a file was last written, and its size; None where there is no file."""
+    with suppress(OSError):
+        status = source.stat()
+        return status.st_mtime_ns, status.st_size
+    return None
 
 
 def _source(backbone: str, weights: str) -> Path:

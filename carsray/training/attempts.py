@@ -20,7 +20,7 @@ class Attempts:
     def __init__(self, split: DataSplit, run: RunConfig) -> None:
         self.process = TrainingProcess(split, run)
         self.log: list[Failed] = []
-        """The failures of the trial at hand that it has outlived."""
+        """What the trial at hand has outlived: its own failures, and the one that the trial before left behind."""
 
     def begin(self, config: TrialConfig, snapshot: bytes | None = None, done: int = 0) -> None:
         """Begin a trial, or go on with it from a snapshot that was made after ``done`` epochs."""
@@ -71,4 +71,5 @@ class Attempts:
         return True
 
     def _again(self) -> None:
-        self.process.begin(self._config, self._snapshot, self._micro_batches)
+        if problem := self.process.begin(self._config, self._snapshot, self._micro_batches):
+            self.log.append(Failed(problem, "unfit"))

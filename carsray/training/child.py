@@ -18,8 +18,10 @@ from carsray.data.batches import TrainingData, training_data
 from carsray.data.seal import seal
 from carsray.errors import CarsrayError, TrialFailed
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
+from carsray.training.device import resolve_device
 from carsray.training.fit import EpochResult, fit
-from carsray.training.messages import Begin, Epoch, Failed, NextEpoch, Open, Progress
+from carsray.training.health import Health
+from carsray.training.messages import Begin, Epoch, Failed, LetGo, NextEpoch, Open, Progress, Released
 
 
 def main() -> None:
@@ -35,6 +37,7 @@ def main() -> None:
 class _Trials:
     def __init__(self, connection: Connection, opened: Open) -> None:
         self._connection, self._opened = connection, opened
+        self._health = Health(resolve_device(opened.run))
         self._config: TrialConfig | None = None
         self._epochs: Iterator[Progress | EpochResult] = iter(())
 
@@ -53,9 +56,11 @@ class _Trials:
 
     def _answer(self, request: object) -> None:
         match request:
+            case LetGo():
+                self._epochs = iter(())
+                self._connection.send(Released(self._health.problem()))
             case Begin(config, snapshot, micro_batches):
                 self._config = config
-                self._epochs = iter(())  # lets go of the old network before the new one is built
                 self._epochs = self._start(config, snapshot, micro_batches)
             case NextEpoch(snapshot):
                 for event in self._epochs:

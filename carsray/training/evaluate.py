@@ -20,6 +20,6 @@ def predict_from(network: Network, batches: Iterable[Batch], dtype: torch.dtype)
     network.eval()
     logits, labels = [], []
     for batch in batches:
-        logits.append(logits_from(network, batch.images, dtype).cpu())
-        labels.append(batch.labels.cpu())
-    return torch.cat(logits), torch.cat(labels)
+        logits.append(logits_from(network, batch.images, dtype))
+        labels.append(batch.labels)
+    return torch.cat(logits).cpu(), torch.cat(labels).cpu()  # at the end, since each copy waits for the device

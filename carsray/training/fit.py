@@ -136,7 +136,8 @@ class _Trainer:
         # Dropout draws from here: a trial gives the same numbers whatever the process did before.
         torch.manual_seed(derive(self.config.seed, "dropout", epoch))
         self.network.train()
-        totals = torch.zeros(3, device=self.device, dtype=torch.float64)  # loss sum, right answers, pictures
+        totals = torch.zeros(2, device=self.device, dtype=torch.float64)  # loss sum, right answers
+        pictures = 0
         shown = began = time.perf_counter()
         waited = 0.0
         for step in range(steps):
@@ -145,13 +146,14 @@ class _Trainer:
             waited += time.perf_counter() - asked
             self.schedule.before_step(epoch, step, steps)
             totals += self.step(batch)
+            pictures += len(batch.labels)
             if step % LOSS_CHECK_STEPS == 0 or step == steps - 1:
                 _finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
             if time.perf_counter() - shown >= self.progress_seconds:
                 shown = time.perf_counter()
                 yield Progress(epoch, step + 1, steps)
         self.seconds |= {"data": waited, "compute": time.perf_counter() - began - waited}
-        loss, right, pictures = totals.tolist()
+        loss, right = totals.tolist()
         return {"loss": loss / pictures, "accuracy": right / pictures}
 
     def validate(self, epoch: int, pack: Pack) -> Generator[Progress, None, dict[str, float]]:
@@ -183,7 +185,7 @@ class _Trainer:
                 yield Progress(epoch, done, total)
 
     def step(self, batch: Batch) -> torch.Tensor:
-        """One optimiser step; returns (loss sum, right answers, pictures), float64."""
+        """One optimiser step; returns (loss sum, right answers), float64."""
         self.optimizer.zero_grad(set_to_none=True)
         # At least two pictures in a part: BatchNorm cannot train on one.
         parts = max(1, min(self.micro_batches, len(batch.labels) // 2))
@@ -200,8 +202,7 @@ class _Trainer:
         loss = self.loss(logits, labels)
         (loss * (len(labels) / of) if len(labels) < of else loss).backward()
         right = (logits.detach().argmax(dim=1) == labels).sum()
-        pictures = len(labels)
-        return torch.stack([loss.detach().double() * pictures, right.double(), right.new_tensor(pictures).double()])
+        return torch.stack([loss.detach().double() * len(labels), right.double()])
 
 
 def _finite(value: float, name: str, epoch: int, lr: float, step: int | None = None) -> None:

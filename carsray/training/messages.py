@@ -9,9 +9,10 @@ from typing import Literal
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
 
-FailureKind = Literal["trial", "memory", "device", "died", "stalled", "bug"]
+FailureKind = Literal["trial", "memory", "device", "died", "stalled", "unfit", "bug"]
 """trial: its settings or its loss; memory: the device's or the machine's is full; device: the GPU reported a fault;
-died, stalled: the training process did; bug: nobody expected it, and the reason ends with the traceback."""
+died, stalled: the training process did; unfit: it was in no state to take this trial after another, and was replaced;
+bug: nobody expected it, and the reason ends with the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,21 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo:
+    """Request: drop the trial at hand and look whether all is well for another. Answered by Released."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Answer: the trial is gone."""
+
+    problem: str | None
+    """Why the next trial should have another process, if it should."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
-    """Request: drop the trial at hand, if any, and begin this one, or go on with it where a snapshot was made."""
+    """Request: begin this trial, or go on with it where a snapshot was made."""
 
     config: TrialConfig
     snapshot: bytes | None = None
@@ -70,5 +84,5 @@ class Failed:
     kind: FailureKind
 
 
-Request = Open | Begin | NextEpoch
-Answer = Progress | Epoch | Failed
+Request = Open | LetGo | Begin | NextEpoch
+Answer = Released | Progress | Epoch | Failed

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from carsray.config import TrialConfig
 from carsray.data.augment import AUGMENTATIONS
 from carsray.data.batches import Batch, all_batches, eval_batches
+from carsray.data.on_device import to_device
 from carsray.data.pack import Pack
 from carsray.models.network import Network
 from carsray.training.boundary import STORED
@@ -49,13 +50,13 @@ class View:
 
     def rows(self, rows: np.ndarray) -> Tensor:
         """Activations (B, C, H, W), channels last in memory, or (B, D), on the device."""
-        values = torch.from_numpy(self.stored[rows]).view(STORED).to(self.device)
+        values = to_device(self.stored[rows].view(np.int16), self.device).view(STORED)
         return values.permute(0, 3, 1, 2) if values.ndim == 4 else values
 
     def batches(self, pack: Pack, rows: Iterable[np.ndarray]) -> Iterator[Batch]:
         """Batches with activations for pictures."""
         for chosen in rows:
-            yield Batch(self.rows(chosen), torch.from_numpy(pack.labels[chosen]).to(self.device), chosen)
+            yield Batch(self.rows(chosen), to_device(pack.labels[chosen], self.device), chosen)
 
 
 class PrefixCache:

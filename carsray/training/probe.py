@@ -12,6 +12,7 @@ from carsray.models.build import build_network
 from carsray.models.state import trainable_state
 from carsray.training.device import autocast, compute_dtype, resolve_device
 from carsray.training.optimizer import build_optimizer
+from carsray.training.prefix_cache import EVAL_BATCH
 
 WARM_UP, STEPS = 1, 2
 
@@ -27,7 +28,9 @@ class Cost:
     """For one picture, forward only."""
     checkpoint_bytes: int
     device_bytes: int
-    """Most GPU memory in use; 0 on a processor."""
+    """GPU memory that a process needs for it, context and fragments included; 0 on a processor."""
+    device_total_bytes: int
+    """GPU memory that there is; 0 on a processor."""
 
 
 def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
@@ -35,6 +38,9 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
     device = resolve_device(run)
     if device.type == "cpu":
         torch.set_num_threads(run.threads)
+    else:
+        torch.cuda.empty_cache()  # of a probe before this one
+        torch.cuda.reset_peak_memory_stats(device)
     config = config.model_copy(update={"weights": "none"})  # the numbers do not matter here
     network = build_network(config, classes).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = build_optimizer(network, config)
@@ -51,17 +57,29 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
+    # Validation is of this many pictures, and may need the most memory; a processor would take its time over them.
+    seen = images.repeat(-(-EVAL_BATCH // batch), 1, 1, 1)[:EVAL_BATCH] if device.type == "cuda" else images
+
     def look() -> None:
         with torch.inference_mode(), autocast(device, dtype):
-            network(images)
+            network(seen)
 
     network.train()
     train = _seconds(step, device)
     network.eval()
     evaluate = _seconds(look, device)
     size = sum(tensor.nbytes for tensor in trainable_state(network).values())
-    used = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    return Cost(_name(device), train / batch, evaluate / batch, size, used)
+    return Cost(_name(device), train / batch, evaluate / len(seen), size, *_memory(device))
+
+
+def _memory(device: torch.device) -> tuple[int, int]:
+    """GPU memory that this process has needed, and what there is; zeros on a processor."""
+    if device.type != "cuda":
+        return 0, 0
+    free, total = torch.cuda.mem_get_info(device)
+    # The context, and what other processes hold, if any: that is missing to every trial alike.
+    beside = total - free - torch.cuda.memory_reserved(device)
+    return torch.cuda.max_memory_reserved(device) + beside, total
 
 
 def _seconds(work: Callable[[], None], device: torch.device) -> float:

@@ -4,14 +4,18 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
-from carsray.training.messages import Answer, Begin, Epoch, Failed, NextEpoch, Open, Progress, Request
+from carsray.training.messages import Answer, Begin, Epoch, Failed, LetGo, NextEpoch, Open, Progress, Released, Request
 
+CHILD = (sys.executable, "-m", "carsray.training.child")
 CLOSE_SECONDS = 5.0
+HEALTH_SECONDS = 60.0
+"""A child between two trials answers in milliseconds, unless its device hangs."""
 KEEP_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 """glibc gives large activations back to the system as they are freed, and has every page zeroed anew a step later."""
 STALL_SECONDS = 900.0
@@ -19,10 +23,10 @@ STALL_SECONDS = 900.0
 
 
 class TrainingProcess:
-    """A child process that trains one trial at a time and keeps its imports, weights and packs between them."""
+    """A child process that trains one trial at a time and keeps its imports and pretrained weights between them."""
 
-    def __init__(self, split: DataSplit, run: RunConfig) -> None:
-        self._split, self._run = split, run
+    def __init__(self, split: DataSplit, run: RunConfig, child: Sequence[str] = CHILD) -> None:
+        self._split, self._run, self._command = split, run, child
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
 
@@ -31,15 +35,17 @@ class TrainingProcess:
         """The child's process id, while there is one."""
         return self._child.pid if self._child else None
 
-    def begin(self, config: TrialConfig, snapshot: bytes | None = None, micro_batches: int = 1) -> None:
-        """Begin a trial or go on with it from a snapshot, in a new child where the old one is gone."""
-        if self._child is None or self._child.poll() is not None:
+    def begin(self, config: TrialConfig, snapshot: bytes | None = None, micro_batches: int = 1) -> str | None:
+        """Begin a trial or go on with it from a snapshot, in a new child where the old one is gone or unfit.
+
+        Returns what was wrong with a child that had to be replaced.
+        """
+        problem = self._let_go() if self._child else None
+        if self._child is None or problem:
             self._start()
-        try:
+        with suppress(OSError):  # died already: next_epoch says so
             self._send(Begin(config, snapshot, micro_batches))
-        except OSError:  # died between two trials
-            self._start()
-            self._send(Begin(config, snapshot, micro_batches))
+        return problem
 
     def next_epoch(self, snapshot: bool = False) -> Iterator[Progress | Epoch | Failed]:
         """Train one epoch: any number of Progress, then one Epoch or Failed.
@@ -49,10 +55,11 @@ class TrainingProcess:
         try:
             self._send(NextEpoch(snapshot))
             while True:
-                if not self._answers():
+                if not self._answers(STALL_SECONDS):
                     yield self._stalled()
                     return
                 answer = self._receive()
+                assert not isinstance(answer, Released)
                 yield answer
                 if not isinstance(answer, Progress):
                     return
@@ -79,13 +86,27 @@ class TrainingProcess:
         with theirs:
             # A session of its own: Ctrl-C in the terminal is the driver's business, not the child's.
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "carsray.training.child", str(theirs.fileno())],
+                [*self._command, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 start_new_session=True,
             )
         self._pipe = Connection(ours.detach())
         self._send(Open(self._split, self._run))
+
+    def _let_go(self) -> str | None:
+        """Have the child drop its trial; what is wrong with it afterwards, if anything."""
+        try:
+            self._send(LetGo())
+            while self._answers(HEALTH_SECONDS):
+                answer = self._receive()
+                if isinstance(answer, Released):
+                    return answer.problem
+                if isinstance(answer, Failed):
+                    return answer.reason
+            return f"the training process gave no answer for {HEALTH_SECONDS:.0f} seconds between two trials"
+        except (EOFError, OSError):
+            return self._last_words()
 
     def _send(self, request: Request) -> None:
         if self._pipe is None:
@@ -95,13 +116,13 @@ class TrainingProcess:
     def _receive(self) -> Answer:
         assert self._pipe is not None
         answer = self._pipe.recv()
-        assert isinstance(answer, Progress | Epoch | Failed)
+        assert isinstance(answer, Answer)
         return answer
 
-    def _answers(self) -> bool:
+    def _answers(self, within: float) -> bool:
         """Whether the child gives a sign of life in time."""
         assert self._pipe is not None
-        return self._pipe.poll(STALL_SECONDS)
+        return self._pipe.poll(within)
 
     def _stalled(self) -> Failed:
         self.close()

@@ -16,7 +16,7 @@ from carsray.seed import derive
 from carsray.space import Space
 from carsray.training.probe import Cost, probe
 from carsray.tuning.record import KEEP_CHECKPOINTS
-from carsray.tuning.resources import Resources, share_out
+from carsray.tuning.resources import Resources, share_out, trials_per_gpu
 from carsray.tuning.rungs import expected_epochs
 from carsray.tuning.search import suggest
 
@@ -40,6 +40,8 @@ class Plan:
     seconds_range: tuple[float, float]
     """If every trial were as cheap, or as dear, as the cheapest and the dearest probed."""
     gpu_hours: float
+    trials_per_gpu: int
+    """How many could share a GPU, by the dearest probed; 0 where trials have no GPU."""
     pack_bytes: int
     checkpoint_bytes: int
     free_bytes: int
@@ -58,6 +60,7 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
     totals = [START_SECONDS + epochs * seconds / resources.concurrent for seconds in per_epoch]
     seconds = statistics.mean(totals)
     size = configs[0].packed_size
+    pack_bytes = (len(split.train) + len(split.val)) * size * size * 3
     kept = KEEP_CHECKPOINTS + resources.concurrent
     return Plan(
         resources=resources,
@@ -65,8 +68,9 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         epochs=epochs,
         seconds=seconds,
         seconds_range=(min(totals), max(totals)),
+        trials_per_gpu=_trials_per_gpu(costs, pack_bytes, resources),
         gpu_hours=seconds / 3600 * resources.gpus * resources.concurrent,
-        pack_bytes=(len(split.train) + len(split.val)) * size * size * 3,
+        pack_bytes=pack_bytes,
         checkpoint_bytes=kept * max(cost.checkpoint_bytes for cost in costs),
         free_bytes=shutil.disk_usage(_existing(results)).free,
         costs=list(zip(configs, costs, strict=True)),
@@ -85,6 +89,15 @@ def _probe_all(configs: Sequence[TrialConfig], classes: int, run: RunConfig, res
     """One after the other, where and with what a trial would run."""
     remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(probe)
     return [ray.get(remote.remote(config, classes, run)) for config in configs]
+
+
+def _trials_per_gpu(costs: Sequence[Cost], pack_bytes: int, resources: Resources) -> int:
+    """By memory for the network and, since each process keeps its own, for the pack."""
+    if not resources.gpus:
+        return 0
+    # Those of unlike GPUs cannot be told apart: the most needed, and the least that there is.
+    needed, total = max(cost.device_bytes for cost in costs), min(cost.device_total_bytes for cost in costs)
+    return trials_per_gpu(needed + pack_bytes, total, resources.cpus / resources.gpus)
 
 
 def _epoch_seconds(cost: Cost, split: DataSplit) -> float:

@@ -11,6 +11,11 @@ from carsray.errors import ClusterError
 MOST_WITHOUT_GPUS = 8
 """More trials at a time leave the sampler little to learn from, and each of them fewer processors."""
 
+GPU_SHARES = (8, 4, 2, 1)
+"""Trials that may share a GPU; the share of one is then written exactly: 0.125, 0.25, 0.5."""
+GPU_MARGIN = 0.1
+"""Share of a GPU's memory that stays free, for configurations that need more than those probed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -38,6 +43,12 @@ def share_out(nodes: Sequence[Node], settings: SweepSettings) -> Resources:
     possible = sum(slots)
     concurrent = min(settings.concurrent or possible, possible, settings.trials)
     return Resources(_cpus(nodes, slots, concurrent), gpus, concurrent)
+
+
+def trials_per_gpu(needed: int, total: int, cpus: float) -> int:
+    """How many trials may share a GPU: each needs so many bytes of the total, and one of the processors beside it."""
+    room = int(total * (1 - GPU_MARGIN))
+    return next((share for share in GPU_SHARES if share * needed <= room and share <= cpus), 1)
 
 
 def _gpu_slots(nodes: Sequence[Node], gpus: float) -> list[int]:

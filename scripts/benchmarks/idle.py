@@ -10,7 +10,7 @@ import numpy as np
 import safetensors.numpy
 
 from carsray.config import TrialConfig
-from carsray.training.messages import Begin, Epoch, NextEpoch
+from carsray.training.messages import Begin, Epoch, LetGo, NextEpoch, Released
 
 METRICS = (
     *("train/loss", "train/accuracy", "train/lr", "val/loss", "val/accuracy", "val/accuracy_best"),
@@ -41,6 +41,8 @@ def main() -> None:
         except EOFError:
             return
         match request:
+            case LetGo():
+                connection.send(Released(None))
             case Begin():
                 config, epoch = request.config, standing_of(request.snapshot)
             case NextEpoch():

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from harness import Condition, Figures, in_turn, median_seconds, publish, seconds_of, spread
 from PIL import Image
-from resident import network_on, training_step
+from resident import network_on, training_step, wait
 from torchvision.transforms import v2
 
 from carsray.cli.options import split_data
@@ -82,8 +82,13 @@ def draw(folder: Path, pictures: int) -> Path:
 def step_seconds(config: TrialConfig, batch: Batch) -> float:
     """A training step of the whole network on one resident batch."""
     step = training_step(network_on(batch.images.device, config, classes=8), config)
-    step(batch.images, batch.labels)
-    return median_seconds(lambda: step(batch.images, batch.labels), STEPS)
+
+    def go() -> None:
+        step(batch.images, batch.labels)
+        wait(batch.images.device)
+
+    go()
+    return median_seconds(go, STEPS)
 
 
 def compare(config: TrialConfig, rows: list[Row], pack: Pack, run: RunConfig, repeats: int) -> Figures:

@@ -20,7 +20,7 @@ def network_on(device: torch.device, config: TrialConfig, classes: int) -> Netwo
 
 
 def training_step(network: Network, config: TrialConfig) -> Step:
-    """Forward, backward and the optimiser, from activations at the boundary and labels; ends when the device has."""
+    """Forward, backward and the optimiser, from activations at the boundary and labels; does not wait for a GPU."""
     device = next(network.parameters()).device
     optimizer, dtype, loss_of = (
         build_optimizer(network, config),
@@ -34,7 +34,11 @@ def training_step(network: Network, config: TrialConfig) -> Step:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
 
     return step
+
+
+def wait(device: torch.device) -> None:
+    """Until a GPU has done all its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

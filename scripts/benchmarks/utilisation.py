@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from harness import Condition, Figures, publish, significant
-from resident import network_on, training_step
+from resident import network_on, training_step, wait
 
 from carsray.cluster.connect import Node
 from carsray.config import RunConfig, SweepSettings, TrialConfig
@@ -66,6 +66,7 @@ def limit(config: TrialConfig, data: TrainingData, run: RunConfig, seconds: floa
 
     def go() -> None:
         step(batch.images if view else activations(network, batch.images, dtype), batch.labels)
+        wait(device)
 
     go()
     began, steps = time.perf_counter(), 0

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from urllib.error import URLError
 
@@ -9,6 +10,7 @@ from torchvision import models
 
 from carsray.config import TrialConfig
 from carsray.errors import ConfigError, WeightsError
+from carsray.models import weights
 from carsray.models.build import build_network
 from carsray.models.network import Network
 from carsray.models.state import trainable_state
@@ -89,6 +91,29 @@ def test_values_do_not_depend_on_the_file_staying_there(tmp_path):
     network = _network(path)
     path.unlink()
     assert _is_filled(network)
+
+
+def test_a_file_that_was_written_anew_is_read_anew(tmp_path):
+    path = _saved(tmp_path / "w.pth", _published(value=0.25))
+    assert not _is_filled(_network(path))
+    _saved(path, _published())
+    os.utime(path, ns=(1, 1))
+    assert _is_filled(_network(path))
+
+
+def test_networks_of_one_file_do_not_share_values(tmp_path):
+    path = _saved(tmp_path / "w.pth", _published())
+    first = _network(path)
+    with torch.no_grad():
+        first.backbone.get_parameter(FIRST).zero_()
+    assert _is_filled(_network(path))
+
+
+def test_a_file_is_read_once_for_networks_that_follow_each_other(tmp_path, monkeypatch):
+    path = _saved(tmp_path / "w.pth", _published())
+    _network(path)
+    monkeypatch.delattr(weights, "read_tensors")
+    assert _is_filled(_network(path, seed=1))
 
 
 def test_missing_tensors_are_counted_and_the_first_is_named(tmp_path):

@@ -24,10 +24,12 @@ class Scripted:
         self.begun: list[tuple[int, int]] = []
         self.trained: list[int] = []
         self.closed = 0
+        self.problem: str | None = None
 
-    def begin(self, config: TrialConfig, snapshot: bytes | None = None, micro_batches: int = 1) -> None:
+    def begin(self, config: TrialConfig, snapshot: bytes | None = None, micro_batches: int = 1) -> str | None:
         self.at = int(snapshot or b"0")
         self.begun.append((self.at, micro_batches))
+        return self.problem
 
     def next_epoch(self, snapshot: bool = False) -> Iterator[Progress | Epoch | Failed]:
         yield Progress(self.at + 1, 1, 2)
@@ -110,6 +112,14 @@ def test_a_faulty_device_gets_a_fresh_process(trial: Attempts) -> None:
     script(trial).failures = {1: ["device"]}
     train(trial, 1)
     assert script(trial).closed == 1
+
+
+def test_a_process_that_had_to_be_replaced_is_noted_and_costs_the_trial_nothing(trial: Attempts) -> None:
+    script(trial).problem = "memory was not given back"
+    trial.begin(config_of())
+    assert train(trial, 2) == [1, 2]
+    assert trial.log == [Failed("memory was not given back", "unfit")]
+    assert trial.micro_batches == 1
 
 
 def test_the_next_trial_begins_without_the_failures_of_the_last(trial: Attempts) -> None:

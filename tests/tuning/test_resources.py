@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from carsray.cluster.connect import Node
 from carsray.config import SweepSettings
 from carsray.errors import ClusterError
-from carsray.tuning.resources import Resources, share_out
+from carsray.tuning.resources import Resources, share_out, trials_per_gpu
 
 
 def settings_of(trials: int = 100, **asked: Any) -> SweepSettings:
@@ -75,6 +75,29 @@ def test_what_is_promised_fits_at_the_same_time(
         for node in nodes
     )
     assert held >= found.concurrent
+
+
+@pytest.mark.parametrize(
+    ("needed", "cpus", "expected"),
+    [
+        (5, 16, 8),
+        (9, 16, 8),
+        (10, 16, 4),
+        (36, 16, 2),
+        (40, 16, 1),
+        (120, 16, 1),  # it does not fit at all: batches will be cut
+        (5, 7, 4),
+        (5, 1, 1),
+        (5, 0.5, 1),
+    ],
+)
+def test_trials_share_a_gpu_as_memory_and_processors_allow(needed: int, cpus: float, expected: int) -> None:
+    assert trials_per_gpu(needed * 2**30, 80 * 2**30, cpus) == expected
+
+
+@pytest.mark.parametrize("fit", [1, 2, 4, 8])
+def test_a_share_that_is_recommended_is_one_that_is_accepted(fit: int) -> None:
+    assert share_out(nodes_of((16, 2)), settings_of(gpus_per_trial=float(f"{1 / fit:g}"))).concurrent == 2 * fit
 
 
 @pytest.mark.parametrize("gpus", [0.3, 0.4, 0.75])
