@@ -40,6 +40,8 @@ class _Trials:
         self._health = Health(resolve_device(opened.run))
         self._config: TrialConfig | None = None
         self._epochs: Iterator[Progress | EpochResult] = iter(())
+        self._best: bytes | None = None
+        """Weights of the best epoch since they were last sent."""
 
     def serve(self) -> None:
         while True:
@@ -57,7 +59,7 @@ class _Trials:
     def _answer(self, request: object) -> None:
         match request:
             case LetGo():
-                self._epochs = iter(())
+                self._epochs, self._best = iter(()), None
                 self._connection.send(Released(self._health.problem()))
             case Begin(config, snapshot, micro_batches):
                 self._config = config
@@ -84,8 +86,13 @@ class _Trials:
         assert self._config is not None
         began = time.perf_counter()
         info = CheckpointInfo(self._config, self._opened.split.classes, result.epoch)
-        checkpoint = checkpoint_bytes(result.network, info) if result.improved else None
-        snapshot = result.snapshot() if with_snapshot else None
+        if result.improved:
+            self._best = checkpoint_bytes(result.network, info)
+        checkpoint = snapshot = None
+        if with_snapshot:
+            snapshot = result.snapshot()
+        if with_snapshot or result.epoch == self._config.epochs:
+            checkpoint, self._best = self._best, None
         seconds = result.seconds | {"checkpoint": time.perf_counter() - began}
         return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot)
 

@@ -71,7 +71,7 @@ class Epoch:
     metrics: dict[str, float]
     seconds: dict[str, float]
     checkpoint: bytes | None
-    """The trained part of the network, where this epoch is the best so far and worth keeping."""
+    """The trained part of the network at its best epoch since one was last sent; with snapshots, and at the end."""
     snapshot: bytes | None
     """All that the trial needs to go on after this epoch, where that was asked for."""
 

@@ -55,28 +55,26 @@ class TrialActor(tune.Trainable):
         self._attempts.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._config = TrialConfig(**config["config"])
+        chosen = TrialConfig(**config["config"])
         self._rungs = set(config["rungs"])
-        self._unsent: bytes | None = None
         self._epoch, self._best, snapshot = 0, 0.0, None
         if going_on := config.get("going_on"):
             self._epoch, self._best = going_on["epoch"], going_on["best"]
             snapshot = ray.get(going_on["snapshot"])
         asked = self._saved = time.perf_counter()
-        self._attempts.begin(self._config, snapshot, self._epoch)
+        self._attempts.begin(chosen, snapshot, self._epoch)
         self._starting = time.perf_counter() - asked
 
     def _result(self, epoch: Epoch) -> dict[str, Any]:
         self._epoch, self._best = epoch.epoch, epoch.metrics[BEST]
-        self._unsent = epoch.checkpoint or self._unsent
         result: dict[str, Any] = {"epoch": epoch.epoch, **epoch.metrics}
         if epoch.snapshot:
             result["snapshot"], self._saved = Parcel(epoch.snapshot), time.perf_counter()
         if self._attempts.log:
             result["outlived"] = [f"{failure.kind}: {failure.reason}" for failure in self._attempts.log]
             result["train/micro_batches"] = self._attempts.micro_batches
-        if self._unsent and (epoch.snapshot or epoch.epoch == self._config.epochs):
-            result["checkpoint"], self._unsent = Parcel(self._unsent), None
+        if epoch.checkpoint:
+            result["checkpoint"] = Parcel(epoch.checkpoint)
         return result
 
     def _seconds(self, epoch: Epoch, asked: float) -> dict[str, float]:

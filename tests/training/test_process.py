@@ -16,6 +16,7 @@ from tiny_training import config_of, draw_folders, run_of, split_of
 from carsray.config import TrialConfig
 from carsray.data.batches import training_data
 from carsray.data.records import DataSplit
+from carsray.training.checkpoint import load_checkpoint
 from carsray.training.fit import EpochResult, Progress, fit
 from carsray.training.messages import Epoch, Failed
 from carsray.training.process import CHILD, TrainingProcess
@@ -59,16 +60,16 @@ def start(folder: Path, split: DataSplit) -> Iterator[Callable[..., TrainingProc
         process.close()
 
 
-def answer_of(process: TrainingProcess) -> Epoch | Failed:
+def answer_of(process: TrainingProcess, snapshot: bool = False) -> Epoch | Failed:
     """The answer that ends an epoch."""
-    *progress, last = process.next_epoch()
+    *progress, last = process.next_epoch(snapshot)
     assert all(isinstance(event, Progress) for event in progress)
     assert not isinstance(last, Progress)
     return last
 
 
-def epoch_of(process: TrainingProcess) -> Epoch:
-    answer = answer_of(process)
+def epoch_of(process: TrainingProcess, snapshot: bool = False) -> Epoch:
+    answer = answer_of(process, snapshot)
     assert isinstance(answer, Epoch), answer
     return answer
 
@@ -116,13 +117,20 @@ def test_a_trial_given_up_between_epochs_makes_room_for_the_next(warm: TrainingP
     assert epoch_of(warm).metrics == first
 
 
-def test_weights_come_with_epochs_that_are_better_than_all_before(warm: TrainingProcess) -> None:
-    warm.begin(config_of(epochs=4))
-    best = -1.0
-    for _ in range(4):
-        epoch = epoch_of(warm)
-        assert (epoch.checkpoint is not None) == (epoch.metrics["val/accuracy"] > best)
-        best = max(best, epoch.metrics["val/accuracy"])
+def test_the_best_weights_come_with_a_snapshot_and_at_the_end(warm: TrainingProcess, tmp_path: Path) -> None:
+    warm.begin(config_of(epochs=5))
+    best, unsent = (-1.0, 0), False
+    for asked in (False, False, True, False, False):
+        epoch = epoch_of(warm, snapshot=asked)
+        score = epoch.metrics["val/accuracy"]
+        unsent = unsent or score > best[0]
+        best = max(best, (score, epoch.epoch), key=lambda pair: pair[0])
+        due = asked or epoch.epoch == 5
+        assert (epoch.checkpoint is not None) == (due and unsent)
+        if epoch.checkpoint:
+            (tmp_path / "checkpoint").write_bytes(epoch.checkpoint)
+            assert load_checkpoint(tmp_path / "checkpoint")[1].epoch == best[1]
+            unsent = False
 
 
 def test_a_trial_that_fails_leaves_the_child_usable(warm: TrainingProcess) -> None:
