@@ -1,9 +1,10 @@
 """A pool of recorded learning curves as a world to search in: any point of the space has a curve, with fresh noise.
 
 The curve of a point is the mean of a Gaussian process over the recorded ones: one kernel for all epochs, its length
-scales (one a dimension) and its noise found by maximum likelihood. Ranges are scaled to [0, 1], log where the space says
-so; each choice is a dimension of its own. The nearest recorded point would be the simpler answer, but it has plateaus to
-sit on, and its distance would have to be chosen by hand. `explained` says how well points left out are foretold.
+scales (one a dimension) and its noise found by maximum likelihood. Ranges are scaled to [0, 1], log where the space
+says so; each choice is a dimension of its own. The nearest recorded point would be the simpler answer, but it has
+plateaus to sit on, and its distance would have to be chosen by hand. `explained` says how well points left out are
+foretold, `reaching` whether the target is as rare in this world as among the recorded points.
 """
 
 import csv
@@ -37,6 +38,10 @@ class Pool:
     explained: float
     """Share of the variance of the last epoch's accuracy at points left out, tenfold."""
     process: GaussianProcessRegressor
+
+    def reaching(self, points: Sequence[Values]) -> float:
+        """The share of some points that reach the target when trained to the end."""
+        return sum(max(self.curve(values, [n])) >= self.target for n, values in enumerate(points)) / len(points)
 
     def curve(self, values: Mapping[str, Value], noise: Sequence[int]) -> list[float]:
         """Accuracy after each epoch, as one training would measure it; the same ``noise``, the same luck."""
