@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
@@ -27,11 +26,8 @@ ATTEMPTS = 100
 """Draws for one trial before giving up on finding settings that fit together."""
 
 FIRST_AT_RANDOM = 24
-"""Trials that have reached a rung before TPE proposes any."""
-
-AT_RANDOM = 0.5
-"""The share of trials drawn at random after that. Early scores favour what learns fast, not what ends well; TPE would
-follow them, and its proposals would fill the rungs and hold back all others. Measured with the benchmark `sampler`."""
+"""Trials that have reached a rung before TPE proposes any. Early scores favour what learns fast, not what ends well: from
+fewer, TPE follows them, and its proposals fill the rungs and hold back all others. See the benchmark `sampler`."""
 
 STATES: dict[State, TrialState] = {
     "running": TrialState.RUNNING,
@@ -44,7 +40,7 @@ STATES: dict[State, TrialState] = {
 
 
 class SpaceSearch(OptunaSearch):
-    """Proposes trials of a space: its start points first, then random ones, then Optuna's TPE and random ones.
+    """Proposes trials of a space: its start points first, then random ones, then Optuna's TPE.
 
     The sampler works on a study in memory, in which a trial that pauses at a rung counts as pruned at once, with what
     it has reached: TPE learns nothing from trials that run. If the trial goes on, its entry is brought up to date.
@@ -215,10 +211,7 @@ def suggest(space: Space, trial: optuna.Trial, outside: Mapping[str, Value]) -> 
     return {name: values[name] for name in space.parameters if name in values}
 
 
-def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
-    """TPE for a share of the trials; the others are drawn at random, and all are until it has something to go by."""
-    if np.random.default_rng(seed).random() < AT_RANDOM:
-        return optuna.samplers.RandomSampler(seed=seed % 2**32)
+def _sampler(space: Space, seed: int) -> optuna.samplers.TPESampler:
     # Joint modelling breaks down to independent sampling where parameters come and go, unless they are grouped.
     conditional = any(parameter.when for parameter in space.parameters.values()) or any(map(space.outside, space.start))
     with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):

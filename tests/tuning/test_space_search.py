@@ -11,7 +11,7 @@ from carsray.errors import SweepFailed
 from carsray.results import BEST, TrialRow
 from carsray.seed import derive
 from carsray.space import Space
-from carsray.tuning.search import AT_RANDOM, FAILURES_IN_A_ROW, FIRST_AT_RANDOM, SpaceSearch, _sampler
+from carsray.tuning.search import FAILURES_IN_A_ROW, FIRST_AT_RANDOM, SpaceSearch
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -154,12 +154,6 @@ def test_the_same_seed_gives_the_same_proposals_and_another_one_others() -> None
 
     assert proposals(7) == proposals(7)
     assert proposals(7)[2:] != proposals(8)[2:]
-
-
-def test_a_share_of_the_trials_is_drawn_at_random_whatever_tpe_thinks() -> None:
-    samplers = [_sampler(space_of(), derive(5, "sampler", number, 0)) for number in range(400)]
-    at_random = sum(isinstance(sampler, optuna.samplers.RandomSampler) for sampler in samplers)
-    assert at_random / len(samplers) == pytest.approx(AT_RANDOM, abs=0.1)
 
 
 def test_seeds_belong_to_the_number_of_a_trial_and_views_to_the_sweep() -> None:
