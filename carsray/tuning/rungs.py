@@ -107,8 +107,8 @@ def noise(score: float, pictures: int) -> float:
 def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[int, float], float]:
     """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit.
 
-    Where scores are shares of so many validation ``pictures``, those at the cut are taken to lie within their noise, as
-    they mostly do in recorded sweeps: half of the trials go on at each rung.
+    Where scores are shares of so many validation ``pictures``, those at the cut are all taken to lie within their noise:
+    half of the trials go on at each rung, rather too many than too few.
     """
     rng = np.random.default_rng(0)
     ends = [*space.rungs, space.epochs]

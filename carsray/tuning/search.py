@@ -26,8 +26,8 @@ ATTEMPTS = 100
 """Draws for one trial before giving up on finding settings that fit together."""
 
 FIRST_AT_RANDOM = 24
-"""Trials that have reached a rung before TPE proposes any. Early scores favour what learns fast, not what ends well: from
-fewer, TPE follows them, and its proposals fill the rungs and hold back all others. See the benchmark `sampler`."""
+"""Trials that have reached a rung before TPE proposes any. Early scores favour what learns fast, not what ends well.
+From fewer, TPE follows them, and its proposals fill the rungs and hold back all others. See the benchmark `sampler`."""
 
 STATES: dict[State, TrialState] = {
     "running": TrialState.RUNNING,
