@@ -107,7 +107,7 @@ def noise(score: float, pictures: int) -> float:
 def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[int, float], float]:
     """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit.
 
-    Where scores are shares of so many validation ``pictures``, those at the cut are all taken to lie within their noise:
+    Where scores are shares of so many validation ``pictures``, those at the cut are taken to lie within their noise:
     half of the trials go on at each rung, rather too many than too few.
     """
     rng = np.random.default_rng(0)
