@@ -55,7 +55,7 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         configs = sample_configs(space, PROBES, settings.seed)
         run = RunConfig(threads=resources.threads, cache=settings.cache)
         costs = _probe_all(configs, len(split.classes), run, resources)
-    reaching, epochs = expected_epochs(space, settings.trials)
+    reaching, epochs = expected_epochs(space, settings.trials, len(split.val))
     per_epoch = [_epoch_seconds(cost, split) for cost in costs]
     totals = [START_SECONDS + epochs * seconds / resources.concurrent for seconds in per_epoch]
     seconds = statistics.mean(totals)

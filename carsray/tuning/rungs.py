@@ -5,6 +5,7 @@ trial number, so that a trial that resumes under another name in Ray does not co
 """
 
 import bisect
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,12 +15,16 @@ from carsray.space import Space
 SIMULATED_TRIALS = 4000
 """Played through for an expectation: many small sweeps or a few large ones."""
 
+WITHIN_NOISE = 0.5
+"""At most this share of those at a rung go on where the noise of the validation set blurs the cut."""
+
 
 class RungTable:
     """What each trial had reached at each rung, and which of them stand at one."""
 
-    def __init__(self, rungs: Sequence[int], reduction: float) -> None:
-        self._reduction = reduction
+    def __init__(self, rungs: Sequence[int], reduction: float, pictures: int = 0) -> None:
+        """Scores are shares of so many validation ``pictures``; 0: they are exact."""
+        self._reduction, self._pictures = reduction, pictures
         self._reached: dict[int, dict[int, float]] = {rung: {} for rung in sorted(rungs)}
         self._ranked: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self._reached}
         self._paused: dict[int, int] = {}
@@ -41,7 +46,7 @@ class RungTable:
         return True
 
     def next_promotion(self, new_trials_left: int) -> int | None:
-        """The paused trial that is to go on now: the best that is among the best 1/reduction of the highest rung."""
+        """The paused trial that is to go on now: the best that passes the cut of the highest rung."""
         for rung in reversed(self._reached):
             for trial in self._best(rung):
                 if self._paused.get(trial) == rung:
@@ -60,9 +65,19 @@ class RungTable:
         return min(waiting, key=lambda trial: (-self._reached[rung][trial], trial), default=None)
 
     def _best(self, rung: int) -> list[int]:
-        """The best 1/reduction of those who reached the rung, best first; of equals the earlier."""
+        """The best 1/reduction of those who reached the rung, best first; of equals the earlier.
+
+        And those within the noise of the last of these, as long as they are among the best half: who is a picture or
+        two behind is not worse. Where curves cross, the cut of an early rung would drop the later winner.
+        """
         ranked = self._ranked[rung]
-        return [trial for _, trial in ranked[: int(len(ranked) / self._reduction)]]
+        clear = int(len(ranked) / self._reduction)
+        if not clear or not self._pictures:
+            return [trial for _, trial in ranked[:clear]]
+        cut = -ranked[clear - 1][0]
+        least = cut - noise(cut, self._pictures)
+        blurred = ranked[clear : int(len(ranked) * WITHIN_NOISE)]
+        return [trial for _, trial in ranked[:clear]] + [trial for score, trial in blurred if -score >= least]
 
     def go_on(self, trial: int) -> None:
         """The trial is taken up again."""
@@ -81,16 +96,28 @@ class RungTable:
         return {rung: len(reached) for rung, reached in self._reached.items()}
 
 
-def expected_epochs(space: Space, trials: int) -> tuple[dict[int, float], float]:
-    """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit."""
+def noise(score: float, pictures: int) -> float:
+    """The standard error of the difference of two shares of so many pictures, both about ``score``.
+
+    The trials saw the same pictures, so that it is rather too large than too small.
+    """
+    return math.sqrt(2 * score * (1 - score) / pictures)
+
+
+def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[int, float], float]:
+    """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit.
+
+    Where scores are shares of so many validation ``pictures``, those at the cut are taken to lie within their noise:
+    half of the trials go on at each rung, rather too many than too few.
+    """
     rng = np.random.default_rng(0)
     ends = [*space.rungs, space.epochs]
     reached = dict.fromkeys(ends, 0)
     epochs = 0
     sweeps = max(3, SIMULATED_TRIALS // trials)
     for _ in range(sweeps):
-        scores = rng.permutation(trials)
-        table = RungTable(space.rungs, space.objective.reduction)
+        scores = 0.5 + 1e-9 * rng.permutation(trials)
+        table = RungTable(space.rungs, space.objective.reduction, pictures)
         left, trained = trials, dict.fromkeys(range(trials), 0)
         while True:
             trial = table.next_promotion(left)

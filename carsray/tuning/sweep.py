@@ -92,7 +92,7 @@ def run_sweep(
     last line of runs.jsonl.
     """
     recorder = Recorder(folder, space, before)
-    view = View(recorder, settings.trials)
+    view = View(recorder, settings.trials, len(split.val))
     _quiet()
     with connected(settings.address) as nodes, sealed(row.path for row in split.test), terminated_as_interrupted():
         resources = share_out(nodes, settings)
@@ -100,7 +100,7 @@ def run_sweep(
         ends = [epoch["time"] for history in histories.values() for epoch in history if "time" in epoch]
         budget = Budget(settings, resources.gpus, hours_worked(folder.read_runs(), ends), time.time())
         cut_off = [row.trial for row in before if row.state == "running"]
-        table = _rung_table(space, before, histories)
+        table = _rung_table(space, len(split.val), before, histories)
         turns = Turns(table, resources.concurrent, settings.trials - len(before), cut_off)
         search = SpaceSearch(space, StudyFile(folder.study, folder.name), settings.seed, turns, recorder.going_on)
         search.take_up(before, histories)
@@ -163,10 +163,10 @@ def _trainable(split: DataSplit, settings: SweepSettings, resources: Resources) 
 
 
 def _rung_table(
-    space: Space, before: Sequence[TrialRow], histories: Mapping[int, Sequence[Mapping[str, Any]]]
+    space: Space, pictures: int, before: Sequence[TrialRow], histories: Mapping[int, Sequence[Mapping[str, Any]]]
 ) -> RungTable:
     """The rungs as an earlier process left them."""
-    table = RungTable(space.rungs, space.objective.reduction)
+    table = RungTable(space.rungs, space.objective.reduction, pictures)
     for row in before:
         for epoch in histories[row.trial]:
             table.record(row.trial, epoch["epoch"], epoch[BEST])

@@ -32,9 +32,10 @@ COLOURS: dict[State, str] = {
 class View(Callback):
     """Shows a recorder's rows. Goes after the recorder in the list of callbacks."""
 
-    def __init__(self, recorder: Recorder, total: int) -> None:
+    def __init__(self, recorder: Recorder, total: int, pictures: int = 0) -> None:
+        """``total`` trials, compared on so many validation ``pictures``: for the estimate of what is left."""
         self._recorder, self._total = recorder, total
-        self._expected = expected_epochs(recorder.space, total)[1]
+        self._expected = expected_epochs(recorder.space, total, pictures)[1]
         self._before = self._epochs()
         self._began = time.monotonic()
         self._live: Live | None = None

@@ -1,9 +1,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_sweeps import space_of
+from tiny_sweeps import TEXT, space_of
 
 from carsray.tuning.rungs import RungTable, expected_epochs
+
+THIRDS = TEXT.replace("reduction = 2", "reduction = 3")
 
 
 def table_of(scores: dict[int, float], rung: int = 1, reduction: float = 3) -> RungTable:
@@ -100,6 +102,60 @@ def test_a_table_rebuilt_in_any_order_promotes_as_the_lost_one(
     assert promotions(table_of({trial: trials[trial] for trial in shuffled}, reduction=reduction)) == expected
     best = sorted(trials, key=lambda trial: (-trials[trial], trial))
     assert expected == best[: len(trials) // reduction]
+
+
+def noisy(*scores: float, pictures: int = 311) -> RungTable:
+    """A table of trials that all stand at the first rung, with scores of so many pictures."""
+    table = RungTable([1, 3], 3, pictures)
+    for trial, score in enumerate(scores):
+        table.record(trial, 1, score)
+    return table
+
+
+def test_a_trial_within_the_noise_of_the_cut_goes_on() -> None:
+    assert promotions(noisy(0.14, 0.13, 0.12, 0.03, 0.03, 0.03)) == [0, 1, 2]
+
+
+def test_a_trial_clearly_below_the_cut_does_not() -> None:
+    assert promotions(noisy(0.14, 0.13, 0.09, 0.03, 0.03, 0.03)) == [0, 1]
+
+
+def test_more_pictures_see_smaller_differences() -> None:
+    assert promotions(noisy(0.14, 0.13, 0.12, 0.03, 0.03, 0.03, pictures=5000)) == [0, 1]
+
+
+def test_however_noisy_at_most_half_go_on() -> None:
+    assert promotions(noisy(*[0.1] * 7)) == [0, 1, 2]
+
+
+def test_noise_lets_nobody_go_on_before_there_is_a_cut() -> None:
+    assert promotions(noisy(0.1, 0.1)) == []
+
+
+def test_a_trial_below_the_cut_waits_and_goes_on_once_the_cut_has_come_down_to_it() -> None:
+    """It was paused, not stopped."""
+    table = noisy(0.3, 0.2, 0.1)
+    table.go_on(0)
+    assert table.next_promotion(3) is None
+    for trial in (3, 4, 5):
+        table.record(trial, 1, 0.05)
+    assert table.next_promotion(0) == 1
+
+
+@settings(deadline=None)
+@given(right=st.lists(st.integers(0, 311), max_size=20), reduction=st.sampled_from([2, 3, 4]), pictures=st.just(311))
+def test_noise_only_ever_adds_to_those_who_go_on(right: list[int], reduction: int, pictures: int) -> None:
+    exact, blurred = RungTable([1], reduction), RungTable([1], reduction, pictures)
+    for trial, count in enumerate(right):
+        exact.record(trial, 1, count / pictures)
+        blurred.record(trial, 1, count / pictures)
+    clear, all_of_them = promotions(exact), promotions(blurred)
+    assert all_of_them[: len(clear)] == clear
+    assert len(all_of_them) <= max(len(clear), len(right) // 2)
+
+
+def test_noise_costs_epochs_and_the_expectation_says_so() -> None:
+    assert expected_epochs(space_of(THIRDS), 24, 300)[1] > expected_epochs(space_of(THIRDS), 24)[1]
 
 
 def test_what_is_expected_of_a_sweep_adds_up() -> None:
