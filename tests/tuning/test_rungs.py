@@ -128,6 +128,13 @@ def test_however_noisy_at_most_half_go_on() -> None:
     assert promotions(noisy(*[0.1] * 7)) == [0, 1, 2]
 
 
+def test_at_a_higher_rung_the_cut_is_sharp() -> None:
+    table = RungTable([1, 3], 3, 311)
+    for trial, score in enumerate([0.14, 0.13, 0.12, 0.03, 0.03, 0.03]):
+        table.record(trial, 3, score)
+    assert promotions(table) == [0, 1]
+
+
 def test_noise_lets_nobody_go_on_before_there_is_a_cut() -> None:
     assert promotions(noisy(0.1, 0.1)) == []
 
