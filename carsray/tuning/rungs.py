@@ -121,7 +121,8 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
         table = RungTable(space.rungs, space.objective.reduction, pictures)
         left, trained = trials, dict.fromkeys(range(trials), 0)
         while True:
-            trial = table.next_promotion(left)
+            baseline = 0 if space.start and left < trials and trained[0] < space.epochs else None
+            trial = table.next_promotion(left) if baseline is None else baseline
             if trial is None and left:
                 trial, left = trials - left, left - 1
             elif trial is None:

@@ -50,9 +50,7 @@ class RungScheduler(ASHAScheduler):
             return str(TrialScheduler.STOP)
         if not at_rung:
             return str(TrialScheduler.CONTINUE)
-        self._turns.pause(number)
-        if self._turns.promoted() == number:
-            self._turns.go_on(number)
+        if self._turns.stand(number):
             return str(TrialScheduler.CONTINUE)
         self._paused[number] = trial
         # As Ray's own population-based schedulers do it. The state is in the record, not in a checkpoint of Ray's.

@@ -101,7 +101,8 @@ def run_sweep(
         budget = Budget(settings, resources.gpus, hours_worked(folder.read_runs(), ends), time.time())
         cut_off = [row.trial for row in before if row.state == "running"]
         table = _rung_table(space, len(split.val), before, histories)
-        turns = Turns(table, resources.concurrent, settings.trials - len(before), cut_off)
+        baseline = 0 if space.start else None
+        turns = Turns(table, resources.concurrent, settings.trials - len(before), cut_off, baseline)
         search = SpaceSearch(space, StudyFile(folder.study, folder.name), settings.seed, turns, recorder.going_on)
         search.take_up(before, histories)
         scheduler = RungScheduler(turns, space.epochs, recorder.going_on, partial(budget.spent, recorder.rows))

@@ -8,9 +8,14 @@ from carsray.tuning.rungs import RungTable
 class Turns:
     """What the searcher and the scheduler have to agree on. Knows trials by carsray's numbers; nothing of Ray."""
 
-    def __init__(self, table: RungTable, slots: int, new: int, cut_off: Iterable[int] = ()) -> None:
-        """``new`` trials are to begin; those ``cut_off`` in the middle of an earlier process run first."""
-        self.table, self.new = table, new
+    def __init__(
+        self, table: RungTable, slots: int, new: int, cut_off: Iterable[int] = (), baseline: int | None = None
+    ) -> None:
+        """``new`` trials are to begin; those ``cut_off`` in the middle of an earlier process run first.
+
+        The ``baseline`` is what the others are to beat: it runs to its end without a pause.
+        """
+        self.table, self.new, self._baseline = table, new, baseline
         self._slots, self._cut_off = slots, list(cut_off)
         self._running: set[int] = set()
         self._begun: set[int] = set()
@@ -61,9 +66,13 @@ class Turns:
         self.table.go_on(trial)
         self._running.add(trial)
 
-    def pause(self, trial: int) -> None:
-        """A trial gives up its slot at a rung."""
+    def stand(self, trial: int) -> bool:
+        """A trial has come to a rung, and gives up its slot there; whether it goes on at once."""
         self._running.discard(trial)
+        if trial != self._baseline and self.promoted() != trial:
+            return False
+        self.go_on(trial)
+        return True
 
     def end(self, trial: int) -> None:
         """A trial gives up its slot and will not go on."""

@@ -108,7 +108,8 @@ class Ours:
 
     def __init__(self, space: Space, pictures: int, slots: int, trials: int, seed: int) -> None:
         self._ids = itertools.count()
-        turns = Turns(RungTable(space.rungs, space.objective.reduction, pictures), slots, trials)
+        table = RungTable(space.rungs, space.objective.reduction, pictures)
+        turns = Turns(table, slots, trials, baseline=0 if space.start else None)
         file = SimpleNamespace(begin=lambda entry: None, end=lambda entry: None)
         self._search = SpaceSearch(space, file, seed, turns)
         self._scheduler = RungScheduler(turns, space.epochs, lambda number: None)

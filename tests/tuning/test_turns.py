@@ -13,12 +13,12 @@ def turns_of(slots: int = 2, new: int = 6, cut_off: tuple[int, ...] = ()) -> Tur
     return Turns(RungTable([1, 3], 3), slots, new, cut_off)
 
 
-def reach(turns: Turns, trial: int, epoch: int, score: float) -> None:
-    """A running trial trains until an epoch and pauses or ends there."""
+def reach(turns: Turns, trial: int, epoch: int, score: float) -> bool:
+    """A running trial trains until an epoch and stands at a rung or ends there; whether it goes on at once."""
     if turns.table.record(trial, epoch, score):
-        turns.pause(trial)
-    else:
-        turns.end(trial)
+        return turns.stand(trial)
+    turns.end(trial)
+    return False
 
 
 def play(turns: Turns, scores: list[float], slots: int, first: int = 0) -> dict[int, int]:
@@ -44,7 +44,8 @@ def play(turns: Turns, scores: list[float], slots: int, first: int = 0) -> dict[
         assert 0 < len(running) <= slots
         trial = running.pop(0)
         came[trial] = next(end for end in (1, 3, EPOCHS) if end > came[trial])
-        reach(turns, trial, came[trial], scores[trial])
+        if reach(turns, trial, came[trial], scores[trial]):
+            running.append(trial)
     return came
 
 
@@ -68,8 +69,8 @@ def test_a_promotion_goes_before_a_new_trial() -> None:
     turns = turns_of(slots=1)
     for trial in range(3):
         turns.begin(trial)
-        reach(turns, trial, 1, trial / 3)
-    assert turns.promoted() == 2
+        reach(turns, trial, 1, -trial / 3)
+    assert turns.promoted() == 0
     assert not turns.wants_new()
 
 
@@ -105,3 +106,14 @@ def test_a_wound_down_sweep_waits_for_those_that_run() -> None:
     assert not turns.over()
     turns.end(9)
     assert turns.over()
+
+
+def test_the_baseline_does_not_pause() -> None:
+    turns = Turns(RungTable([1, 3], 3), slots=2, new=5, baseline=0)
+    for trial in (0, 1):
+        turns.begin(trial)
+        turns.table.record(trial, 1, 0.0)
+    assert turns.stand(0)
+    assert not turns.stand(1)
+    assert turns.table.paused() == [1]
+    assert turns.wants_new()  # in the one slot that is free
