@@ -57,9 +57,6 @@ class TrialConfig(BaseModel):
     # --- picture --------------------------------------------------------------------------------
     image_size: int = Field(224, ge=16, le=1024)
     """Pixels on each side of what the network sees."""
-    early_size: int | None = Field(None, ge=16, le=1024)
-    """The same in the first early_epochs epochs, which are the cheaper for it; none: image_size."""
-    early_epochs: int = Field(1, ge=1)
     pack_size: int | None = Field(None, ge=16, le=1280)
     """Pixels on each side of the stored picture; none: five quarters of image_size, room for random crops."""
     augment: Augment = "medium"
@@ -137,23 +134,9 @@ class TrialConfig(BaseModel):
             raise ValueError(f"warmup_epochs {self.warmup_epochs} must be below epochs {self.epochs}")
         if self.image_size > self.packed_size:
             raise ValueError(f"pack_size {self.packed_size} must be at least image_size {self.image_size}")
-        if self.early_size and self.early_size > self.image_size:
-            raise ValueError(f"early_size {self.early_size} must not be above image_size {self.image_size}")
-        if self.backbone == "cnn":
-            self._fits_cnn()
+        if self.backbone == "cnn" and self.image_size < 2**self.depth:
+            raise ValueError(f"depth {self.depth} halves the picture to nothing at image_size {self.image_size}")
         return self
-
-    def _fits_cnn(self) -> None:
-        smallest = min(self.image_size, self.early_size or self.image_size)
-        if smallest < 2**self.depth:
-            raise ValueError(f"depth {self.depth} halves the picture to nothing at image_size {smallest}")
-        if self.early_size and self.pooling == "flatten":
-            raise ValueError("early_size must be left out with pooling flatten, whose layers are made for one size")
-
-    def at(self, epoch: int) -> Self:
-        """The config with the image_size that an epoch, counted from 1, has."""
-        early = self.early_size and epoch <= self.early_epochs
-        return self.model_copy(update={"image_size": self.early_size}) if early else self
 
     @property
     def packed_size(self) -> int:

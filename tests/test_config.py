@@ -59,25 +59,6 @@ def test_the_stored_picture_leaves_room_for_random_crops() -> None:
     assert TrialConfig(image_size=224, pack_size=224).packed_size == 224
 
 
-def test_only_early_epochs_see_the_smaller_picture() -> None:
-    config = TrialConfig(image_size=128, early_size=64, early_epochs=2)
-    assert [config.at(epoch).image_size for epoch in (1, 2, 3, 9)] == [64, 64, 128, 128]
-    assert TrialConfig(image_size=128).at(1).image_size == 128
-
-
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        ({"image_size": 64, "early_size": 65}, "early_size 65 must not be above image_size 64"),
-        ({"backbone": "cnn", "depth": 6, "early_size": 32}, "depth 6 halves the picture to nothing at image_size 32"),
-        ({"backbone": "cnn", "early_size": 32, "pooling": "flatten"}, "early_size must be left out with pooling"),
-    ],
-)
-def test_an_early_size_has_to_fit(values: dict[str, object], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
-        trial_config(values)
-
-
 def test_the_key_is_the_same_for_the_same_values() -> None:
     config = TrialConfig(lr=1, unfreeze_depth=3)
     again = TrialConfig.model_validate(json.loads(config.model_dump_json()))

@@ -27,9 +27,8 @@ def build_network(config: TrialConfig, num_classes: int) -> Network:
 
 def _build_backbone(config: TrialConfig, num_classes: int) -> Network:
     smallest = smallest_picture(config.backbone)
-    for name in ("image_size", "early_size"):
-        if (getattr(config, name) or smallest) < smallest:
-            raise ConfigError(f"{name} = {getattr(config, name)}: {config.backbone} needs at least {smallest} pixels")
+    if config.image_size < smallest:
+        raise ConfigError(f"image_size = {config.image_size}: {config.backbone} needs at least {smallest} pixels")
     with _seeded(derive(config.seed, "init")):
         pretrained = config.weights != "none"
         parts = pretrained_parts(config.backbone, config.weights) if pretrained else backbone_parts(config.backbone)

@@ -128,8 +128,7 @@ class _Trainer:
         if view:
             batches = view.batches(pack, train_rows(pack, self.config, epoch))
         else:
-            pictures = train_batches(pack, self.config.at(epoch), epoch, self.device)
-            batches = at_boundary(self.network, pictures, self.dtype)
+            batches = at_boundary(self.network, train_batches(pack, self.config, epoch, self.device), self.dtype)
         return (yield from self.steps(epoch, batches, batch_count(pack, self.config)))
 
     def steps(self, epoch: int, batches: Iterator[Batch], steps: int) -> Generator[Progress, None, dict[str, float]]:
@@ -160,14 +159,14 @@ class _Trainer:
     def validate(self, epoch: int, pack: Pack) -> Generator[Progress, None, dict[str, float]]:
         """The metrics of val."""
         building = self.seconds.get("prefix", 0.0)
-        view = yield from self.prepare(epoch, self.views.eval_view(pack, epoch))
+        view = yield from self.prepare(epoch, self.views.eval_view(pack))
         self.seconds["prefix"] += building
         began = time.perf_counter()
         if view:
             rows = np.array_split(np.arange(len(pack.labels)), max(1, len(pack.labels) // EVAL_ROWS))
             answers = predict_from(self.network, view.batches(pack, rows), self.dtype)
         else:
-            answers = predict(self.network, eval_batches(pack, self.config.at(epoch), self.device), self.dtype)
+            answers = predict(self.network, eval_batches(pack, self.config, self.device), self.dtype)
         self.seconds["validation"] = time.perf_counter() - began
         return classification_metrics(*answers)
 

@@ -70,16 +70,15 @@ class PrefixCache:
 
     def train_view(self, pack: Pack, epoch: int) -> Steps:
         """Every picture as augmented in this epoch."""
-        config = self._config.at(epoch)
+        config = self._config
         plain = config.augment == "none"  # then every epoch sees the same
-        keys = self._keys(pack, config, AUGMENTATIONS[config.augment], None if plain else (config.view_seed, epoch))
+        keys = self._keys(pack, AUGMENTATIONS[config.augment], None if plain else (config.view_seed, epoch))
         return self._view(keys, pack, all_batches(pack, config, epoch, self._device, TRAIN_BATCH), TRAIN_BATCH)
 
-    def eval_view(self, pack: Pack, epoch: int) -> Steps:
-        """Every picture as evaluation sees it after this epoch."""
-        config = self._config.at(epoch)
-        keys = self._keys(pack, config, "eval", config.eval_crop)
-        return self._view(keys, pack, eval_batches(pack, config, self._device, EVAL_BATCH), EVAL_BATCH)
+    def eval_view(self, pack: Pack) -> Steps:
+        """Every picture as evaluation sees it."""
+        keys = self._keys(pack, "eval", self._config.eval_crop)
+        return self._view(keys, pack, eval_batches(pack, self._config, self._device, EVAL_BATCH), EVAL_BATCH)
 
     def _view(self, keys: Sequence[str], pack: Pack, batches: Iterator[Batch], size: int) -> Steps:
         if not keys or not self._limit:
@@ -203,8 +202,9 @@ class PrefixCache:
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.npy"
 
-    def _keys(self, pack: Pack, config: TrialConfig, *view: object) -> list[str]:
+    def _keys(self, pack: Pack, *view: object) -> list[str]:
         """The names of a view after each block of the prefix; a block's name stands for all before it as well."""
+        config = self._config
         digest = hashlib.blake2b(digest_size=16)
         for part in (FORMAT, pack.key, config.image_size, config.normalize, self._dtype, self._device.type, view):
             digest.update(f"{part}\n".encode())

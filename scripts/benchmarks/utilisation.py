@@ -117,10 +117,9 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[Co
     went: Counter[str] = Counter()
     for trial in done.all_trials():
         config = trial.read_trial_config()
+        shape = tuple(getattr(config, name) for name in SHAPE)
+        shapes.setdefault(shape, config)
         for epoch in trial.read_history():
-            seen = config.at(epoch["epoch"])
-            shape = tuple(getattr(seen, name) for name in SHAPE)
-            shapes.setdefault(shape, seen.model_copy(update={"early_size": None, "pack_size": config.packed_size}))
             went.update({key.removeprefix("seconds/"): epoch[key] for key in epoch if key.startswith("seconds/")})
             training[shape] += epoch["seconds/data"] + epoch["seconds/compute"]
             pictures[shape] += max(len(split.train) // config.batch_size, 1) * min(config.batch_size, len(split.train))

@@ -196,12 +196,3 @@ def test_a_batch_cut_into_parts_gives_the_gradients_of_the_whole(parts: int, bat
     )
     for one, other in zip(whole, cut, strict=True):
         assert other == pytest.approx(one, rel=1e-4)
-
-
-def test_early_epochs_are_those_of_the_smaller_pictures(tmp_path: Path) -> None:
-    data, sizes = data_of(tmp_path), {"image_size": 16, "early_size": 16, "early_epochs": 1, "epochs": 2}
-    large = config_of(**sizes | {"image_size": 20})
-    early, late = metrics_of(large, data, tmp_path)
-    small, _ = metrics_of(config_of(**sizes), data, tmp_path)
-    assert early == small
-    assert late != metrics_of(config_of(**sizes), data, tmp_path)[1]
