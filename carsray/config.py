@@ -161,6 +161,8 @@ class RunConfig(BaseModel):
     """Node-local folder for packs and cached activations."""
     prefix_cache_bytes: int = Field(20 * 2**30, ge=0)
     """How much disk cached activations of frozen prefixes may take; 0: none are cached."""
+    depths: tuple[Depth, ...] = ()
+    """The values of unfreeze_depth that trials here may have: cached activations are kept for all of them."""
     progress_seconds: float = Field(2.0, ge=0)
     """Least time between two signs of progress within an epoch."""
 

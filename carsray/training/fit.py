@@ -100,7 +100,8 @@ class _Trainer:
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
-        self.views = PrefixCache(run.cache / "activations", run.prefix_cache_bytes, network, config, dtype)
+        folder, limit = run.cache / "activations", run.prefix_cache_bytes
+        self.views = PrefixCache(folder, limit, network, config, dtype, run.depths)
         self.progress_seconds = run.progress_seconds
         self.seconds: dict[str, float] = {}
 

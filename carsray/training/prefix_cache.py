@@ -1,16 +1,17 @@
 """Activations at the boundary, computed once for all trials of a machine that share a frozen prefix.
 
 View e serves epoch e of every trial with the same view_seed: exactly on-line augmentation, not an approximation. A view
-is one memory-mapped file, built by the trial that first needs it; others that ask meanwhile wait for it. Where there is
-already the same view at an earlier boundary, only the blocks in between are run.
+is one memory-mapped file, built by the trial that first needs it; others that ask meanwhile wait for it. It is built on
+the same view at an earlier boundary, where trials with other depths share one, so that no block is run twice.
 """
 
 import hashlib
 import json
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from carsray.config import TrialConfig
+from carsray.config import Depth, TrialConfig
 from carsray.data.augment import AUGMENTATIONS
 from carsray.data.batches import Batch, all_batches, eval_batches
 from carsray.data.on_device import to_device
@@ -38,6 +39,7 @@ LOOK_SECONDS = 0.5
 
 Steps = Generator[tuple[int, int], None, "View | None"]
 """Yields (done, total) pictures while a view is built; returns it, or None where it is not worth having."""
+Batches = Callable[[], Iterator[Batch]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,21 @@ class View:
 class PrefixCache:
     """The views of one network's prefix. The folder is shared by all trials of a machine and bounded in bytes."""
 
-    def __init__(self, folder: Path, limit: int, network: Network, config: TrialConfig, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limit: int,
+        network: Network,
+        config: TrialConfig,
+        dtype: torch.dtype,
+        depths: Sequence[Depth] = (),
+    ) -> None:
+        """``depths`` are the values of unfreeze_depth that trials of this machine may have."""
         self._folder, self._limit = folder, limit
+        # Depth 0 has its boundary behind the pool, where nobody goes on.
+        cuts = {len(network.blocks) - depth for depth in depths if depth and depth != "all"}
+        # Where rounding loses something, a view cannot be built on another.
+        self._cuts = sorted(cuts) if dtype == STORED else []
         self._network, self._config, self._dtype = network, config, dtype
         self._device = next(network.parameters()).device
         self._blocks: dict[str, bytes] = {}
@@ -73,40 +88,45 @@ class PrefixCache:
         config = self._config
         plain = config.augment == "none"  # then every epoch sees the same
         keys = self._keys(pack, AUGMENTATIONS[config.augment], None if plain else (config.view_seed, epoch))
-        return self._view(keys, pack, all_batches(pack, config, epoch, self._device, TRAIN_BATCH), TRAIN_BATCH)
+        batches = partial(all_batches, pack, config, epoch, self._device, TRAIN_BATCH)
+        return self._view(keys, pack, batches, TRAIN_BATCH)
 
     def eval_view(self, pack: Pack) -> Steps:
         """Every picture as evaluation sees it."""
         keys = self._keys(pack, "eval", self._config.eval_crop)
-        return self._view(keys, pack, eval_batches(pack, self._config, self._device, EVAL_BATCH), EVAL_BATCH)
+        batches = partial(eval_batches, pack, self._config, self._device, EVAL_BATCH)
+        return self._view(keys, pack, batches, EVAL_BATCH)
 
-    def _view(self, keys: Sequence[str], pack: Pack, batches: Iterator[Batch], size: int) -> Steps:
+    def _view(self, keys: Sequence[str], pack: Pack, batches: Batches, size: int) -> Steps:
+        """The view after so many blocks, batches of ``size`` at a time."""
         if not keys or not self._limit:
             return None
         path = self._path(keys[-1])
         view = self._open(path)
         if view is None:
+            earlier = max((cut for cut in self._cuts if cut < len(keys)), default=0)
+            yield from self._view(keys[:earlier], pack, batches, size)
             view = yield from self._build_once(path, len(pack.labels), self._computed(keys, pack, batches, size))
         return view
 
-    def _computed(self, keys: Sequence[str], pack: Pack, batches: Iterator[Batch], size: int) -> Iterator[Tensor]:
-        """Activations at the boundary, batch by batch, from as far along as there is a view."""
+    def _computed(self, keys: Sequence[str], pack: Pack, batches: Batches, size: int) -> Iterator[Tensor]:
+        """Activations after so many blocks, batch by batch, from as far along as there is a view."""
         for done in range(len(keys) - 1, 0, -1):
             path = self._path(keys[done - 1])
             view = self._open(path) if self._notes(path).get("exact") else None
             if view is not None:
                 rows = np.arange(len(pack.labels))
                 for at in range(0, len(rows), size):
-                    yield self._rest(view.rows(rows[at : at + size]), done)
+                    yield self._run(view.rows(rows[at : at + size]), done, len(keys))
                 return
-        for batch in batches:
-            yield self._rest(batch.images, 0)
+        for batch in batches():
+            yield self._run(batch.images, 0, len(keys))
 
     @torch.no_grad()
-    def _rest(self, values: Tensor, done: int) -> Tensor:
-        """What the blocks after the first ``done`` of the prefix make of values; not rounded."""
+    def _run(self, values: Tensor, done: int, upto: int) -> Tensor:
+        """What the blocks of the prefix after the first ``done``, up to so many, make of values; not rounded."""
         with autocast(self._device, self._dtype):
-            activations: Tensor = self._network.prefix[done:](values)
+            activations: Tensor = self._network.prefix[done:upto](values)
         return activations
 
     def _open(self, path: Path) -> View | None:
@@ -136,9 +156,9 @@ class PrefixCache:
             lock.release()
 
     def _build(self, path: Path, total: int, computed: Iterator[Tensor]) -> Steps:
-        partial, began, done, exact = path.with_suffix(".partial"), time.perf_counter(), 0, True
+        unfinished, began, done, exact = path.with_suffix(".partial"), time.perf_counter(), 0, True
         try:
-            with partial.open("wb") as file:
+            with unfinished.open("wb") as file:
                 for values in computed:
                     # Nothing is lost by rounding what has this type already; deeper views may be built on it.
                     exact = exact and values.dtype == STORED
@@ -151,11 +171,11 @@ class PrefixCache:
                     file.write(bits.tobytes())
                     done += len(bits)
                     yield done, total
-            partial.replace(path)
+            unfinished.replace(path)
         except OSError:
             return None  # a full disk costs time, not the trial
         finally:
-            partial.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
         notes = {"seconds": time.perf_counter() - began, "exact": exact}
         path.with_suffix(".json").write_text(json.dumps(notes))
         return self._open(path)

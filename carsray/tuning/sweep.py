@@ -109,7 +109,7 @@ def run_sweep(
         folder.append_run("began", **_circumstances())
         try:
             _fit(
-                _trainable(split, settings, resources),
+                _trainable(space, split, settings, resources),
                 tune.TuneConfig(
                     metric=BEST,
                     mode="max",
@@ -155,9 +155,10 @@ def _difference(before: str, now: str) -> str:
     return "\n".join(lines)
 
 
-def _trainable(split: DataSplit, settings: SweepSettings, resources: Resources) -> Any:
+def _trainable(space: Space, split: DataSplit, settings: SweepSettings, resources: Resources) -> Any:
     """The trial actor with what all trials share, and the resources of one."""
-    run = RunConfig(threads=resources.threads, cache=settings.cache)
+    depth = space.parameters.get("unfreeze_depth")
+    run = RunConfig(threads=resources.threads, cache=settings.cache, depths=depth.choices if depth else ())
     bundle = {"CPU": resources.cpus, "GPU": resources.gpus}
     actor = tune.with_parameters(TrialActor, split=split, run=run)
     return tune.with_resources(actor, tune.PlacementGroupFactory([bundle]))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_training import data_of
 
-from carsray.config import RunConfig, TrialConfig
+from carsray.config import Depth, RunConfig, TrialConfig
 from carsray.data.batches import TrainingData, eval_batches
 from carsray.models.build import build_network
 from carsray.models.network import Network
@@ -32,10 +32,14 @@ def reading_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def views_of(
-    folder: Path, config: TrialConfig, limit: int = ROOMY, dtype: torch.dtype = torch.float32
+    folder: Path,
+    config: TrialConfig,
+    limit: int = ROOMY,
+    dtype: torch.dtype = torch.float32,
+    depths: tuple[Depth, ...] = (),
 ) -> tuple[PrefixCache, Network]:
     network = build_network(config, 4)
-    return PrefixCache(folder, limit, network, config, dtype), network
+    return PrefixCache(folder, limit, network, config, dtype, depths), network
 
 
 def finish(steps: Steps) -> tuple[View | None, int]:
@@ -116,6 +120,31 @@ def test_a_deeper_view_continues_an_earlier_one_where_that_lost_nothing(
     assert chained is not None
     assert np.array_equal(chained.stored, direct.stored)
     assert (not first) == continued
+
+
+def test_a_view_leaves_those_of_other_depths_on_its_way(tmp_path: Path) -> None:
+    data, folder, depths = data_of(tmp_path), tmp_path / "c", (0, 3, 8, "all")
+    direct, _ = finish(
+        views_of(tmp_path / "direct", frozen(unfreeze_depth=0), dtype=torch.bfloat16)[0].eval_view(data.val)
+    )
+    cache, network = views_of(folder, frozen(unfreeze_depth=0), dtype=torch.bfloat16, depths=depths)
+    first = []
+    network.prefix[0].register_forward_hook(lambda *_: first.append(1))
+    view, _ = finish(cache.eval_view(data.val))
+    assert len(first) == 1  # batch
+    assert view is not None
+    assert direct is not None
+    assert np.array_equal(view.stored, direct.stored)
+    assert len(list(folder.glob("*.npy"))) == 3
+    for depth in (3, 8):
+        other, _ = views_of(folder, frozen(unfreeze_depth=depth), dtype=torch.bfloat16, depths=depths)
+        assert finish(other.eval_view(data.val))[1] == 0
+
+
+def test_where_rounding_loses_something_no_view_is_built_on_the_way(tmp_path: Path) -> None:
+    data, folder = data_of(tmp_path), tmp_path / "c"
+    finish(views_of(folder, frozen(unfreeze_depth=0), depths=(0, 3, 8))[0].eval_view(data.val))
+    assert len(list(folder.glob("*.npy"))) == 1
 
 
 def test_epochs_have_views_of_their_own_unless_nothing_is_random(tmp_path: Path) -> None:
