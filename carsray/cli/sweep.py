@@ -43,7 +43,7 @@ def sweep(asked: Asked, name: str | None, results: Path) -> None:
 @click.argument("name")
 @RESULTS
 def resume(name: str, results: Path) -> None:
-    """Go on with a sweep that was interrupted: trials that were under way start again, finished ones stay.
+    """Go on with a sweep that was interrupted: trials under way go on from their last snapshot, those that ended stay.
 
     \b
     carsray resume cars-1
