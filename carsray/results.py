@@ -7,9 +7,12 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from filelock import FileLock, Timeout
 
 from carsray.config import TrialConfig, trial_config
 from carsray.errors import ResultsError
@@ -105,6 +108,24 @@ class SweepFolder:
         if self.trials.is_dir():
             names = sorted((p for p in self.trials.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
             yield from map(TrialFolder, names)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other process off the sweep. Raises ResultsError where one is at work on it.
+
+        The lock is the system's: it ends with its process, however that ends.
+        """
+        lock = FileLock(self.root.with_name(f".{self.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ResultsError(
+                f"{self.root}: another process works on this sweep. Wait for its end, or stop it"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def append_run(self, event: str, **facts: Any) -> None:
         """Note that a process began or ended to work on the sweep."""

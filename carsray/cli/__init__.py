@@ -12,6 +12,7 @@ from carsray.errors import CarsrayError
 COMMANDS = {
     "sweep": "carsray.cli.sweep",
     "resume": "carsray.cli.sweep",
+    "extend": "carsray.cli.sweep",
     "plan": "carsray.cli.plan",
     "reproduce": "carsray.cli.reproduce",
     "retrieval": "carsray.cli.retrieval",

@@ -16,6 +16,20 @@ from carsray.space import Space, Values
 
 DEFAULT_CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "carsray"
 
+BUDGETS = (
+    click.option(
+        "--budget-hours",
+        type=click.FloatRange(0, min_open=True),
+        help="Hours, those before a resume included, after which the sweep winds down.",
+    ),
+    click.option("--budget-gpu-hours", type=click.FloatRange(0, min_open=True), help="The same for GPU-hours."),
+    click.option(
+        "--target",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Wind down when a trial reaches this val/accuracy.",
+    ),
+)
+
 _OPTIONS = (
     click.argument("space", type=click.Path(path_type=Path)),
     click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder or CSV with the pictures."),
@@ -37,6 +51,7 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         help="Folder for packed pictures.",
     ),
+    *BUDGETS,
 )
 
 
@@ -69,6 +84,9 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
         concurrent: int | None,
         gpus_per_trial: float | None,
         address: str | None,
+        budget_hours: float | None,
+        budget_gpu_hours: float | None,
+        target: float | None,
         **others: Any,
     ) -> None:
         settings = SweepSettings(
@@ -79,10 +97,18 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
             concurrent=concurrent,
             gpus_per_trial=gpus_per_trial,
             address=address,
+            budget_hours=budget_hours,
+            budget_gpu_hours=budget_gpu_hours,
+            target=target,
         )
         command(Asked(_space(space, origin, pinned_values(pins, epochs, classes)), settings), **others)
 
-    return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), ask)
+    return decorated(_OPTIONS)(ask)
+
+
+def decorated(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """A decorator that gives a command these options, in this order."""
+    return lambda command: reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
 def _space(path: Path, origin: str | None, pins: Values) -> Space:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from carsray.cli.options import Asked, first_config, sweep_options
+from carsray.cli.options import BUDGETS, Asked, decorated, first_config, sweep_options
 
 RESULTS = click.option(
     "--results",
@@ -43,11 +43,41 @@ def sweep(asked: Asked, name: str | None, results: Path) -> None:
 @click.argument("name")
 @RESULTS
 def resume(name: str, results: Path) -> None:
-    """Go on with a sweep that was interrupted: trials that were under way start again, finished ones stay.
+    """Go on with a sweep that was interrupted: trials under way go on from their last snapshot, those that ended stay.
 
     \b
     carsray resume cars-1
     """
+    _run(results, name)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--trials", type=click.IntRange(1), help="So many trials more.")
+@decorated(BUDGETS)
+@RESULTS
+def extend(
+    name: str,
+    results: Path,
+    trials: int | None,
+    budget_hours: float | None,
+    budget_gpu_hours: float | None,
+    target: float | None,
+) -> None:
+    """Give a sweep more trials, or new limits, and go on with it; limits not named stay as they are.
+
+    \b
+    carsray extend cars-1 --trials 20
+    carsray extend cars-1 --budget-hours 12
+    """
+    from carsray.results import open_sweep
+    from carsray.tuning.sweep import extend_record
+
+    limits = {"budget_hours": budget_hours, "budget_gpu_hours": budget_gpu_hours, "target": target}
+    changed = {key: value for key, value in limits.items() if value is not None}
+    if not trials and not changed:
+        raise click.UsageError("Say what the sweep is to have more of: --trials, --budget-hours, ...")
+    extend_record(open_sweep(results, name), trials or 0, changed)
     _run(results, name)
 
 
@@ -61,9 +91,10 @@ def _run(results: Path, name: str) -> None:
     from carsray.progress import bar
     from carsray.tuning.sweep import read_record, run_sweep
 
-    space, split, settings = read_record(folder)
-    for title, part in (("Packing train", split.train), ("Packing val", split.val)):
-        with bar(title) as report:
-            ensure_pack(part, first_config(space), settings.cache, report)
-    rows = run_sweep(folder, space, split, settings, read_rows(folder))
+    with folder.alone():
+        space, split, settings = read_record(folder)
+        for title, part in (("Packing train", split.train), ("Packing val", split.val)):
+            with bar(title) as report:
+                ensure_pack(part, first_config(space), settings.cache, report)
+        rows = run_sweep(folder, space, split, settings, read_rows(folder))
     sys.exit(print_summary(folder, space, split, settings, rows))

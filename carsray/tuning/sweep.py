@@ -83,6 +83,14 @@ def read_record(folder: SweepFolder) -> tuple[Space, DataSplit, SweepSettings]:
     return space, read_split(folder.split), SweepSettings.model_validate(record["settings"])
 
 
+def extend_record(folder: SweepFolder, trials: int, limits: Mapping[str, float]) -> None:
+    """Write down that a sweep is to have so many trials more, and new budgets or a new target."""
+    record = folder.read_settings()
+    asked = record["settings"]
+    record["settings"] = {**asked, **limits, "trials": asked["trials"] + trials}
+    write_json(folder.settings, record)
+
+
 def run_sweep(
     folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings, before: Sequence[TrialRow] = ()
 ) -> list[TrialRow]:

@@ -34,7 +34,7 @@ from carsray.space import Space
 from carsray.training.checkpoint import load_checkpoint
 from carsray.tuning.record import Recorder
 from carsray.tuning.study import open_storage
-from carsray.tuning.sweep import begin_record, run_sweep
+from carsray.tuning.sweep import begin_record, extend_record, read_record, run_sweep
 
 pytestmark = [
     pytest.mark.ray,
@@ -172,6 +172,23 @@ def test_the_study_tells_what_the_record_tells(first: tuple[SweepFolder, list[Tr
 def test_the_same_seed_gives_the_same_sweep(first: tuple[SweepFolder, list[TrialRow]], run: Run) -> None:
     again, _ = run("again", diverging(), trials=5, concurrent=1)
     assert without_times(again) == without_times(first[0])
+
+
+def test_an_extended_sweep_keeps_its_trials_and_gets_new_ones(run: Run, split: DataSplit) -> None:
+    folder, rows = run("short", space_of(), trials=2, concurrent=1)
+    extend_record(folder, 2, {})
+    space, _, settings = read_record(folder)
+    longer = run_sweep(folder, space, split, settings, read_rows(folder))
+    assert longer[:2] == rows
+    assert [row.trial for row in longer] == [0, 1, 2, 3]
+    assert all(row.ended for row in longer)
+
+
+def test_a_sweep_winds_down_at_its_target(run: Run) -> None:
+    folder, rows = run("target", space_of(), trials=6, concurrent=1, target=0.01)
+    assert [row.trial for row in rows] == [0]
+    last = folder.read_runs()[-1]
+    assert (last["event"], last["why"]) == ("ended", "trial 0 has reached the target of 0.01")
 
 
 class Watching(Recorder):
