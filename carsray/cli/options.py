@@ -103,7 +103,8 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
         )
         command(Asked(_space(space, origin, pinned_values(pins, epochs, classes)), settings), **others)
 
-    return decorated(_OPTIONS)(ask)
+    wrapped: Callable[..., None] = decorated(_OPTIONS)(ask)
+    return wrapped
 
 
 def decorated(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:

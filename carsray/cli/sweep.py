@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from carsray.cli.checking import networks_checked
 from carsray.cli.options import BUDGETS, Asked, decorated, first_config, sweep_options
 
 RESULTS = click.option(
@@ -28,12 +29,12 @@ def sweep(asked: Asked, name: str | None, results: Path) -> None:
     carsray sweep search_spaces/cnn.toml --data ~/cars --classes 20 --set image_size=96 --trials 40
     carsray sweep search_spaces/transfer_resnet50.toml --data /mnt/cars --address auto --gpus-per-trial 0.5
     """
-    split = asked.split()  # before the imports below: a wrong path is told at once, and not after Ray has loaded
-    from carsray.results import create_sweep, next_name
-    from carsray.tuning.check import check_networks
-    from carsray.tuning.sweep import begin_record
+    with networks_checked(asked.space) as checked:
+        split = asked.split()  # before the imports below: a wrong path is told at once, and not after Ray has loaded
+        from carsray.results import create_sweep, next_name
+        from carsray.tuning.sweep import begin_record
 
-    check_networks(asked.space)
+        checked()
     folder = create_sweep(results, name or next_name(results, asked.space.name))
     begin_record(folder, asked.space, split, asked.settings)
     _run(results, folder.name)

@@ -25,7 +25,8 @@ from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
 from carsray.training.prefix_cache import PrefixCache, Steps, View
 from carsray.training.schedule import Schedule
-from carsray.training.snapshot import snapshot_bytes, snapshot_standing, take_up_snapshot
+from carsray.training.snapshot import snapshot_bytes, take_up_snapshot
+from carsray.training.standing import snapshot_standing
 
 __all__ = ["EpochResult", "Progress", "fit"]
 

@@ -4,20 +4,17 @@ The frozen prefix is not stored: the config's weights give it back. What is rand
 """
 
 import json
-from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from carsray.config import TrialConfig
-from carsray.errors import ResultsError
 from carsray.models.network import Network
 from carsray.models.state import load_trainable_state, trainable_state
 from carsray.training.schedule import Schedule
+from carsray.training.standing import FORMAT, read_standing
 
-FORMAT = "carsray-snapshot-1"
 NETWORK, OPTIMIZER = "network.", "optimizer."
 
 
@@ -33,17 +30,6 @@ def snapshot_bytes(
                 tensors[f"{OPTIMIZER}{number}.{name}"] = kept.contiguous()
     standing = {"config": config.key(), "epoch": epoch, "best": best, "schedule": schedule.state()}
     return safetensors.torch.save(tensors, {"format": FORMAT, "standing": json.dumps(standing)})
-
-
-def snapshot_standing(data: bytes, config: TrialConfig) -> tuple[int, float]:
-    """The last epoch a snapshot contains and the best score so far.
-
-    Raises ResultsError for bytes that are cut short, no snapshot, or of another config.
-    """
-    standing = _standing(data)
-    if standing["config"] != config.key():
-        raise ResultsError(f"snapshot: is of config {standing['config']}, not {config.key()}. Train the trial again")
-    return int(standing["epoch"]), float(standing["best"])
 
 
 def take_up_snapshot(data: bytes, network: Network, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
@@ -64,22 +50,8 @@ def take_up_snapshot(data: bytes, network: Network, optimizer: torch.optim.Optim
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 # In the parameter's own memory order: fused kernels give wrong numbers in any other.
                 optimizer.state[parameter][name] = torch.empty_like(parameter.detach()).copy_(value)
-    schedule.take_up(_standing(data)["schedule"])
+    schedule.take_up(read_standing(data)["schedule"])
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _standing(data: bytes) -> dict[str, Any]:
-    try:
-        length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-        if metadata["format"] != FORMAT:
-            raise ValueError(f"format {metadata['format']!r} is not {FORMAT}")
-        safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # checks that every tensor is there in full
-        standing = json.loads(metadata["standing"])
-    except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise ResultsError(f"snapshot: cannot be read ({error}). Train the trial again") from None
-    assert isinstance(standing, dict)
-    return standing

@@ -13,7 +13,7 @@ from carsray.errors import ResultsError
 from carsray.files import write_bytes
 from carsray.results import State, SweepFolder, TrialRow, TrialState, ranked, write_table
 from carsray.space import Space
-from carsray.training.snapshot import snapshot_standing
+from carsray.training.standing import snapshot_standing
 from carsray.tuning.parcel import Parcel
 
 KEEP_CHECKPOINTS = 3

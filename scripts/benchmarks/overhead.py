@@ -32,7 +32,7 @@ from carsray.results import create_sweep
 from carsray.space_file import load_space
 from carsray.training import attempts
 from carsray.training.process import TrainingProcess
-from carsray.training.snapshot import FORMAT
+from carsray.training.standing import FORMAT
 from carsray.tuning import actor, sweep
 
 SPACE = Path("search_spaces/bench_mobilenet_v2.toml")

@@ -15,7 +15,7 @@ import loader  # noqa: E402
 
 from carsray.config import TrialConfig  # noqa: E402
 from carsray.data.records import Row  # noqa: E402
-from carsray.training.snapshot import FORMAT, snapshot_standing  # noqa: E402
+from carsray.training.standing import FORMAT, snapshot_standing  # noqa: E402
 
 
 @pytest.mark.parametrize(

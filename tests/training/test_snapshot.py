@@ -10,7 +10,7 @@ from carsray.config import TrialConfig
 from carsray.data.batches import TrainingData
 from carsray.errors import ResultsError
 from carsray.training.fit import EpochResult, fit
-from carsray.training.snapshot import snapshot_standing
+from carsray.training.standing import snapshot_standing
 
 
 def results(config: TrialConfig, data: TrainingData, tmp_path: Path, snapshot: bytes | None = None) -> Any:
