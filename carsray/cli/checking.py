@@ -1,5 +1,6 @@
 """The check of a space's networks, in a process of its own: it imports torch, seconds that others can use."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -18,7 +19,12 @@ def networks_checked(space: Space) -> Iterator[Callable[[], None]]:
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_check, args=(space, theirs), daemon=True)
-    process.start()
+    # Inherited: Ctrl-C is this process's business, and would leave a traceback of the other one on the screen.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     theirs.close()
 
     def wait() -> None:
@@ -26,9 +32,8 @@ def networks_checked(space: Space) -> Iterator[Callable[[], None]]:
             error = ours.recv()
         except EOFError:
             process.join()
-            raise SweepFailed(
-                f"the process that tries the networks died (exit code {process.exitcode}); see above"
-            ) from None
+            code = process.exitcode
+            raise SweepFailed(f"the process that tries the networks died (exit code {code}). Free memory") from None
         if error is not None:
             raise error
 

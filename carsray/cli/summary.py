@@ -16,7 +16,7 @@ from carsray.results import SweepFolder, TrialRow, ranked
 from carsray.settings import not_allowed
 from carsray.space import Parameter, Space
 from carsray.tuning.importance import measure_importances
-from carsray.tuning.sweep import COMPLETE, INTERRUPTED
+from carsray.tuning.sweep import COMPLETE, GAVE_UP, INTERRUPTED
 from carsray.tuning.timing import time_spent, timing_lines
 from carsray.tuning.view import number, trial_table
 
@@ -63,10 +63,12 @@ def _print_end(console: Console, folder: SweepFolder, missing: int) -> int:
     if why == COMPLETE or not missing:
         return 0
     where = "" if folder.root.parent == Path("results") else f" --results {folder.root.parent}"
-    console.print(
-        f"{why[0].upper()}{why[1:]}: {missing} trials missing. Go on with: carsray resume {folder.name}{where}"
-    )
-    return {INTERRUPTED: 130}.get(why, 1 if "failed" in why else 0)
+    codes = {INTERRUPTED: 130, GAVE_UP: 1}
+    command = f"carsray resume {folder.name}{where}"
+    if why not in codes:  # under a limit that was reached, resume would end at once
+        command = f"carsray extend {folder.name}{where}, with a new --budget-hours, --budget-gpu-hours or --target"
+    console.print(f"{why[0].upper()}{why[1:]}: {missing} trials missing. Go on with: {command}")
+    return codes.get(why, 0)
 
 
 def edges(space: Space, best: TrialRow) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """``carsray sweep`` and ``carsray resume``."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -71,28 +72,25 @@ def extend(
     carsray extend cars-1 --trials 20
     carsray extend cars-1 --budget-hours 12
     """
-    from carsray.results import open_sweep
-    from carsray.tuning.sweep import extend_record
-
     limits = {"budget_hours": budget_hours, "budget_gpu_hours": budget_gpu_hours, "target": target}
     changed = {key: value for key, value in limits.items() if value is not None}
     if not trials and not changed:
         raise click.UsageError("Say what the sweep is to have more of: --trials, --budget-hours, ...")
-    extend_record(open_sweep(results, name), trials or 0, changed)
-    _run(results, name)
+    _run(results, name, trials or 0, changed)
 
 
-def _run(results: Path, name: str) -> None:
-    """Run what the record of a sweep still lacks, and say how it ended."""
+def _run(results: Path, name: str, more: int = 0, limits: Mapping[str, float] | None = None) -> None:
+    """Run what the record of a sweep still lacks, or so many trials more under new limits, and say how it ended."""
     from carsray.results import open_sweep, read_rows
 
     folder = open_sweep(results, name)
     from carsray.cli.summary import print_summary
     from carsray.data.pack import ensure_pack
     from carsray.progress import bar
-    from carsray.tuning.sweep import read_record, run_sweep
+    from carsray.tuning.sweep import extend_record, read_record, run_sweep
 
     with folder.alone():
+        extend_record(folder, more, limits or {})
         space, split, settings = read_record(folder)
         for title, part in (("Packing train", split.train), ("Packing val", split.val)):
             with bar(title) as report:

@@ -39,7 +39,8 @@ from carsray.tuning.study import StudyFile
 from carsray.tuning.turns import Turns
 from carsray.tuning.view import View
 
-COMPLETE, INTERRUPTED = "complete", "interrupted"
+COMPLETE, INTERRUPTED, GAVE_UP = "complete", "interrupted", f"{FAILURES_IN_A_ROW} trials failed in a row"
+"""Why a sweep ended, as runs.jsonl says it; anything else is a limit that was reached."""
 
 PACKAGES = ("carsray", "torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy", "pandas")
 
@@ -85,6 +86,8 @@ def read_record(folder: SweepFolder) -> tuple[Space, DataSplit, SweepSettings]:
 
 def extend_record(folder: SweepFolder, trials: int, limits: Mapping[str, float]) -> None:
     """Write down that a sweep is to have so many trials more, and new budgets or a new target."""
+    if not trials and not limits:
+        return
     record = folder.read_settings()
     asked = record["settings"]
     record["settings"] = {**asked, **limits, "trials": asked["trials"] + trials}
@@ -143,7 +146,7 @@ def _why(turns: Turns, scheduler: RungScheduler, search: SpaceSearch) -> str:
     if not turns.over():
         return INTERRUPTED
     if search.gave_up:
-        return f"{FAILURES_IN_A_ROW} trials failed in a row"
+        return GAVE_UP
     return scheduler.enough or COMPLETE
 
 

@@ -98,7 +98,8 @@ def test_a_sweep_whose_budget_is_spent_says_so_and_has_not_failed(
     folder.append_run("ended", why="the budget of 2 hours is spent")
     settings = SweepSettings(data=Path("/"), cache=Path("/"), trials=9)
     assert print_summary(folder, SPACE, SPLIT, settings, [row_of(0, 0.5)]) == 0
-    assert "The budget of 2 hours is spent: 8 trials missing. Go on with: carsray resume" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "The budget of 2 hours is spent: 8 trials missing. Go on with: carsray extend tiny" in out
 
 
 def test_failures_are_counted_with_the_first_reason(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
