@@ -1,40 +1,30 @@
-"""Real sweeps on a real Ray: a head with two processors, and three nodes with two logical GPUs each."""
+"""Real sweeps on a real Ray: what they leave behind, and what of the cluster they take."""
 
 import json
-import os
-import select
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pandas as pd
 import pytest
-import ray
 from click.testing import CliRunner
 from filelock import FileLock
 from optuna.trial import TrialState
 from ray.cluster_utils import Cluster
-from tiny_sweeps import TEXT, draw_folders, space_of
+from ray_sweeps import WAIT_SECONDS, Run, study_of, without_times
+from tiny_sweeps import TEXT, space_of
 
 from carsray.cli import cli
-from carsray.cli.options import split_data
 from carsray.cluster.connect import alive_nodes
-from carsray.config import SweepSettings
 from carsray.data.pack import pack_key
 from carsray.data.records import DataSplit
 from carsray.errors import ClusterError, SealedTestError
-from carsray.results import BEST, SweepFolder, TrialRow, create_sweep, read_rows
+from carsray.results import BEST, SweepFolder, TrialRow, read_rows
 from carsray.space import Space
 from carsray.training.checkpoint import load_checkpoint
 from carsray.tuning.record import Recorder
-from carsray.tuning.study import open_storage
-from carsray.tuning.sweep import begin_record, extend_record, read_record, run_sweep
 
 pytestmark = [
     pytest.mark.ray,
@@ -45,51 +35,6 @@ pytestmark = [
 DIVERGES = TEXT.replace("high = 0.1,", "high = 10.0,").replace(
     "epochs = 3", "epochs = 3\nbatchnorm = false\nweight_decay = 1.0\nview_seed = 0"
 )
-WAIT_SECONDS = 240.0
-"""Far more than anything here takes; a test that waits longer has failed."""
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 0, "include_dashboard": False})
-    for _ in range(3):
-        made.add_node(num_cpus=2, num_gpus=2)
-    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR", namespace="carsray")
-    yield made
-    ray.shutdown()
-    made.shutdown()
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("sweeps")
-    draw_folders(root / "pictures")
-    return root
-
-
-@pytest.fixture(scope="module")
-def split(home: Path) -> DataSplit:
-    return split_data(home / "pictures", space_of().config(space_of().start[0]), home / "cache")
-
-
-def settings_of(home: Path, **asked: Any) -> SweepSettings:
-    return SweepSettings(**{"data": home / "pictures", "cache": home / "cache", "seed": 5, "gpus_per_trial": 0} | asked)
-
-
-Run = Callable[..., tuple[SweepFolder, list[TrialRow]]]
-
-
-@pytest.fixture(scope="module")
-def run(cluster: Cluster, home: Path, split: DataSplit) -> Run:
-    """Begins a record and runs its sweep in this process."""
-
-    def sweep(name: str, space: Space, pictures: DataSplit = split, **asked: Any) -> tuple[SweepFolder, list[TrialRow]]:
-        folder = create_sweep(home / "results", name)
-        settings = settings_of(home, **asked)
-        begin_record(folder, space, pictures, settings)
-        return folder, run_sweep(folder, space, pictures, settings)
-
-    return sweep
 
 
 def diverging() -> Space:
@@ -102,21 +47,6 @@ def diverging() -> Space:
 def first(run: Run) -> tuple[SweepFolder, list[TrialRow]]:
     """Five trials, one after the other; trial 2 fails."""
     return run("first", diverging(), trials=5, concurrent=1)
-
-
-def without_times(folder: SweepFolder) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]]]:
-    """trials.csv and all histories, less what depends on the clock."""
-    table = pd.read_csv(folder.table, dtype=str, keep_default_na=False).to_dict("records")
-    histories = [trial.read_history() for trial in folder.all_trials()]
-
-    def timeless(entry: dict[Any, Any]) -> dict[str, Any]:
-        return {key: value for key, value in entry.items() if key != "time" and not key.startswith("seconds")}
-
-    return [timeless(row) for row in table], [[timeless(epoch) for epoch in history] for history in histories]
-
-
-def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name=folder.name, storage=open_storage(folder.study)).trials
 
 
 def test_the_record_is_complete(first: tuple[SweepFolder, list[TrialRow]], split: DataSplit) -> None:
@@ -172,23 +102,6 @@ def test_the_study_tells_what_the_record_tells(first: tuple[SweepFolder, list[Tr
 def test_the_same_seed_gives_the_same_sweep(first: tuple[SweepFolder, list[TrialRow]], run: Run) -> None:
     again, _ = run("again", diverging(), trials=5, concurrent=1)
     assert without_times(again) == without_times(first[0])
-
-
-def test_an_extended_sweep_keeps_its_trials_and_gets_new_ones(run: Run, split: DataSplit) -> None:
-    folder, rows = run("short", space_of(), trials=2, concurrent=1)
-    extend_record(folder, 2, {})
-    space, _, settings = read_record(folder)
-    longer = run_sweep(folder, space, split, settings, read_rows(folder))
-    assert longer[:2] == rows
-    assert [row.trial for row in longer] == [0, 1, 2, 3]
-    assert all(row.ended for row in longer)
-
-
-def test_a_sweep_winds_down_at_its_target(run: Run) -> None:
-    folder, rows = run("target", space_of(), trials=6, concurrent=1, target=0.01)
-    assert [row.trial for row in rows] == [0]
-    last = folder.read_runs()[-1]
-    assert (last["event"], last["why"]) == ("ended", "trial 0 has reached the target of 0.01")
 
 
 class Watching(Recorder):
@@ -270,60 +183,6 @@ def test_test_pictures_are_sealed_in_driver_and_trials(
 
 def test_nodes_are_told_head_first(cluster: Cluster) -> None:
     assert [(node.cpus, node.gpus) for node in alive_nodes()] == [(2, 0), (2, 2), (2, 2), (2, 2)]
-
-
-def start_cli(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from carsray.cli import main; main()", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Look often until it is there; the process must not end before."""
-    handle = os.pidfd_open(process.pid)
-    try:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not there():
-            gone = select.select([handle], [], [], 0.05)[0]
-            assert not gone, process.communicate()
-            assert time.monotonic() < deadline
-    finally:
-        os.close(handle)
-
-
-def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(
-    cluster: Cluster, run: Run, home: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "tiny.toml"
-    file.write_text(TEXT)
-    results, pins = home / "results", {"width": 48, "image_size": 32, "pack_size": 32}  # slow enough to be caught
-    pinned = [part for name, value in pins.items() for part in ("--set", f"{name}={value}")]
-    where = ["--results", results, "--cache", home / "cache", "--address", cluster.address, "--gpus-per-trial", 0]
-    how = ["--data", home / "pictures", "--trials", 5, "--seed", 5, "--concurrent", 1]
-    process = start_cli("sweep", file, *how, *pinned, *where, "--name", "cut")
-    folder = SweepFolder(results / "cut")
-    wait_for(folder.trial(1).history.exists, process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=WAIT_SECONDS)
-    assert "Traceback" not in err
-    assert "Go on with: carsray resume cut" in out
-    rows = read_rows(folder)
-    assert 0 < len(rows) < 5
-    assert rows[0].state in ("paused", "finished")
-    kept = [trial.read_history() for trial in folder.all_trials()]
-    assert all(kept)
-
-    process = start_cli("resume", "cut", "--results", results)
-    out, err = process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 0, err
-    assert "Interrupted" not in out
-    ended = read_rows(folder)
-    assert [row.trial for row in ended] == [0, 1, 2, 3, 4]
-    assert {row.state for row in ended} <= {"finished", "pruned"}
-    assert folder.trial(0).read_history()[: len(kept[0])] == kept[0]
-    assert TrialState.RUNNING not in {trial.state for trial in study_of(folder)}
-
-    whole, _ = run("whole", space_of(**pins), trials=5, concurrent=1)
-    assert without_times(whole) == without_times(folder)
 
 
 def test_a_plan_measures_and_adds_up(cluster: Cluster, home: Path, tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""What the tests of real sweeps share: how they run one, and what they compare of its record."""
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pandas as pd
+
+from carsray.results import SweepFolder, TrialRow
+from carsray.tuning.study import open_storage
+
+WAIT_SECONDS = 240.0
+"""Far more than anything here takes; a test that waits longer has failed."""
+Run = Callable[..., tuple[SweepFolder, list[TrialRow]]]
+"""Begins a record and runs its sweep in this process; see conftest.py."""
+
+
+def without_times(folder: SweepFolder) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]]]:
+    """trials.csv and all histories, less what depends on the clock."""
+    table = pd.read_csv(folder.table, dtype=str, keep_default_na=False).to_dict("records")
+    histories = [trial.read_history() for trial in folder.all_trials()]
+
+    def timeless(entry: dict[Any, Any]) -> dict[str, Any]:
+        return {key: value for key, value in entry.items() if key != "time" and not key.startswith("seconds")}
+
+    return [timeless(row) for row in table], [[timeless(epoch) for epoch in history] for history in histories]
+
+
+def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=folder.name, storage=open_storage(folder.study)).trials
