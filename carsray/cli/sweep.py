@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -30,15 +31,18 @@ def sweep(asked: Asked, name: str | None, results: Path) -> None:
     carsray sweep search_spaces/cnn.toml --data ~/cars --classes 20 --set image_size=96 --trials 40
     carsray sweep search_spaces/transfer_resnet50.toml --data /mnt/cars --address auto --gpus-per-trial 0.5
     """
-    with networks_checked(asked.space) as checked:
-        split = asked.split()  # before the imports below: a wrong path is told at once, and not after Ray has loaded
-        from carsray.results import create_sweep, next_name
-        from carsray.tuning.sweep import begin_record
+    with ExitStack() as stack:
+        with networks_checked(asked.space) as checked:
+            split = asked.split()  # before the imports below: a wrong path is told at once, not after Ray has loaded
+            from carsray.cluster.connect import connected
+            from carsray.results import create_sweep, next_name
+            from carsray.tuning.sweep import begin_record
 
-        checked()
-    folder = create_sweep(results, name or next_name(results, asked.space.name))
-    begin_record(folder, asked.space, split, asked.settings)
-    _run(results, folder.name)
+            stack.enter_context(connected(asked.settings.address))  # Ray's processes start while the check runs
+            checked()
+        folder = create_sweep(results, name or next_name(results, asked.space.name))
+        begin_record(folder, asked.space, split, asked.settings)
+        _run(results, folder.name)
 
 
 @click.command()

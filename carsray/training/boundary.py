@@ -1,12 +1,13 @@
 """From pictures to activations at the boundary between the frozen prefix and the trained rest."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from carsray.data.batches import Batch
+from carsray.models.folding import folded
 from carsray.models.network import Network
 from carsray.training.device import autocast
 
@@ -15,25 +16,28 @@ STORED = torch.bfloat16
 
 
 @torch.no_grad()
-def activations(network: Network, pictures: Tensor, dtype: torch.dtype) -> Tensor:
-    """What the frozen prefix makes of pictures (B, 3, H, W), as bfloat16; without a prefix, the pictures.
+def activations(prefix: nn.Module, pictures: Tensor, dtype: torch.dtype) -> Tensor:
+    """What a frozen prefix makes of pictures (B, 3, H, W), as bfloat16.
 
     Rounded whether they are cached or not, so that both give the same numbers.
     """
-    if not len(network.prefix):
-        return pictures
     with autocast(pictures.device, dtype):
-        return network.boundary(pictures).to(STORED)
+        at_boundary: Tensor = prefix(pictures).to(STORED)
+    return at_boundary
 
 
 def at_boundary(network: Network, batches: Iterable[Batch], dtype: torch.dtype) -> Iterator[Batch]:
-    """The same batches, with activations in place of pictures."""
+    """The same batches, with activations in place of pictures; without a prefix, as they are."""
+    if not len(network.prefix):
+        yield from batches
+        return
+    prefix = folded(network.prefix)
     for batch in batches:
-        yield replace(batch, images=activations(network, batch.images, dtype))
+        yield replace(batch, images=activations(prefix, batch.images, dtype))
 
 
-def logits_from(network: Network, at_boundary: Tensor, dtype: torch.dtype) -> Tensor:
-    """Logits (B, C) float32 from activations at the boundary."""
+def logits_from(trained: Callable[[Tensor], Tensor], at_boundary: Tensor, dtype: torch.dtype) -> Tensor:
+    """Logits (B, C) float32 that the rest of a network makes of activations at the boundary."""
     inputs = at_boundary.float() if dtype == torch.float32 else at_boundary
     with autocast(inputs.device, dtype):
-        return network.forward_from(inputs).float()
+        return trained(inputs).float()

@@ -19,6 +19,7 @@ from carsray.models.network import Network
 from carsray.seed import derive
 from carsray.training.boundary import at_boundary, logits_from
 from carsray.training.device import compute_dtype, resolve_device
+from carsray.training.divergence import Divergence
 from carsray.training.evaluate import predict, predict_from
 from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
@@ -67,7 +68,7 @@ def fit(
     if device.type == "cpu":
         torch.set_num_threads(run.threads)
     network = build_network(config, len(data.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = _Trainer(config, network, compute_dtype(device, config), run, micro_batches)
+    trainer = _Trainer(config, network, len(data.classes), compute_dtype(device, config), run, micro_batches)
     done, best = trainer.take_up(snapshot) if snapshot else (0, -math.inf)
     seconds = {"start": time.perf_counter() - started}
     for epoch in range(done + 1, config.epochs + 1):
@@ -94,16 +95,23 @@ class _Trainer:
     """What lives from step to step: network, optimiser, schedule."""
 
     def __init__(
-        self, config: TrialConfig, network: Network, dtype: torch.dtype, run: RunConfig, micro_batches: int
+        self,
+        config: TrialConfig,
+        network: Network,
+        classes: int,
+        dtype: torch.dtype,
+        run: RunConfig,
+        micro_batches: int,
     ) -> None:
         self.config, self.network, self.dtype, self.micro_batches = config, network, dtype, micro_batches
+        self.classes = classes
         self.device = next(network.parameters()).device
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
         folder, limit = run.cache / "activations", run.prefix_cache_bytes
         self.views = PrefixCache(folder, limit, network, config, dtype, run.depths)
-        self.progress_seconds = run.progress_seconds
+        self.progress_seconds, self.stop_diverged = run.progress_seconds, run.stop_diverged
         self.seconds: dict[str, float] = {}
 
     def unfreeze(self, epoch: int) -> None:
@@ -134,12 +142,16 @@ class _Trainer:
         return (yield from self.steps(epoch, batches, batch_count(pack, self.config)))
 
     def steps(self, epoch: int, batches: Iterator[Batch], steps: int) -> Generator[Progress, None, dict[str, float]]:
-        """An optimiser step for each batch of activations at the boundary."""
+        """An optimiser step for each batch of activations at the boundary.
+
+        The first epoch of a trial that diverges ends early where the run allows that; "cut_after_step" says so.
+        """
         # Dropout draws from here: a trial gives the same numbers whatever the process did before.
         torch.manual_seed(derive(self.config.seed, "dropout", epoch))
         self.network.train()
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)  # loss sum, right answers
-        pictures = 0
+        pictures, cut = 0, 0
+        watch = Divergence(steps, self.classes) if self.stop_diverged and epoch == 1 else None
         shown = began = time.perf_counter()
         waited = 0.0
         for step in range(steps):
@@ -151,12 +163,16 @@ class _Trainer:
             pictures += len(batch.labels)
             if step % LOSS_CHECK_STEPS == 0 or step == steps - 1:
                 _finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
+            if watch and step + 1 in watch.looks and watch.diverged(totals.tolist(), pictures):
+                cut = step + 1
+                break
             if time.perf_counter() - shown >= self.progress_seconds:
                 shown = time.perf_counter()
                 yield Progress(epoch, step + 1, steps)
         self.seconds |= {"data": waited, "compute": time.perf_counter() - began - waited}
         loss, right = totals.tolist()
-        return {"loss": loss / pictures, "accuracy": right / pictures}
+        means = {"loss": loss / pictures, "accuracy": right / pictures}
+        return means | ({"cut_after_step": cut} if cut else {})
 
     def validate(self, epoch: int, pack: Pack) -> Generator[Progress, None, dict[str, float]]:
         """The metrics of val."""
@@ -200,7 +216,7 @@ class _Trainer:
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, of: int) -> torch.Tensor:
         """Add the gradients of some of a batch ``of`` so many pictures; returns as step does, of these."""
-        logits = logits_from(self.network, images, self.dtype)
+        logits = logits_from(self.network.forward_from, images, self.dtype)
         loss = self.loss(logits, labels)
         (loss * (len(labels) / of) if len(labels) < of else loss).backward()
         right = (logits.detach().argmax(dim=1) == labels).sum()

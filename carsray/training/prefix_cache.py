@@ -25,11 +25,12 @@ from carsray.data.augment import AUGMENTATIONS
 from carsray.data.batches import Batch, all_batches, eval_batches
 from carsray.data.on_device import to_device
 from carsray.data.pack import Pack
+from carsray.models.folding import folded
 from carsray.models.network import Network
 from carsray.training.boundary import STORED
 from carsray.training.device import autocast
 
-FORMAT = 2
+FORMAT = 3
 TRAIN_BATCH, EVAL_BATCH = 64, 128
 """Pictures at a time; views built on one another are cut alike, since a batch's size can show in the last bit."""
 READ_BYTES_PER_SECOND = 1e9
@@ -82,6 +83,7 @@ class PrefixCache:
         self._network, self._config, self._dtype = network, config, dtype
         self._device = next(network.parameters()).device
         self._blocks: dict[str, bytes] = {}
+        self._folded: dict[str, nn.Module] = {}
 
     def train_view(self, pack: Pack, epoch: int) -> Steps:
         """Every picture as augmented in this epoch."""
@@ -126,8 +128,11 @@ class PrefixCache:
     def _run(self, values: Tensor, done: int, upto: int) -> Tensor:
         """What the blocks of the prefix after the first ``done``, up to so many, make of values; not rounded."""
         with autocast(self._device, self._dtype):
-            activations: Tensor = self._network.prefix[done:upto](values)
-        return activations
+            for name, block in self._network.prefix[done:upto].named_children():
+                if name not in self._folded:
+                    self._folded[name] = folded(block)
+                values = self._folded[name](values)
+        return values
 
     def _open(self, path: Path) -> View | None:
         try:

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from itertools import cycle, islice
+from itertools import cycle, islice, repeat
 from pathlib import Path
 
 import torch
@@ -25,7 +25,7 @@ from carsray.config import RunConfig, TrialConfig, trial_config
 from carsray.data.batches import TrainingData, batch_count, train_batches
 from carsray.data.drawn.folder import draw_cars
 from carsray.data.pack import ensure_pack
-from carsray.training.boundary import activations
+from carsray.training.boundary import at_boundary
 from carsray.training.device import compute_dtype, resolve_device
 from carsray.training.fit import EpochResult, fit
 
@@ -58,8 +58,8 @@ def resident(config: TrialConfig, data: TrainingData, run: RunConfig) -> Iterato
     batch, step = next(train_batches(data.train, config, 1, device)), training_step(network, config)
 
     def epoch() -> None:
-        for _ in range(steps):
-            step(activations(network, batch.images, dtype), batch.labels)
+        for entering in at_boundary(network, repeat(batch, steps), dtype):
+            step(entering.images, entering.labels)
         wait(device)
 
     while True:

@@ -30,7 +30,7 @@ def training_step(network: Network, config: TrialConfig) -> Step:
     network.train()
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> None:
-        loss = loss_of(logits_from(network, images, dtype), labels)
+        loss = loss_of(logits_from(network.forward_from, images, dtype), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

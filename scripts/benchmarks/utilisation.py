@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from functools import partial
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from carsray.data.batches import TrainingData, train_batches, train_rows, traini
 from carsray.data.drawn.folder import draw_cars
 from carsray.data.records import DataSplit
 from carsray.results import SweepFolder
-from carsray.training.boundary import activations
+from carsray.training.boundary import at_boundary
 from carsray.training.device import compute_dtype, resolve_device
 from carsray.training.prefix_cache import PrefixCache, View
 from carsray.tuning.resources import Resources, share_out
@@ -63,9 +64,11 @@ def limit(config: TrialConfig, data: TrainingData, run: RunConfig, seconds: floa
     view = _view(PrefixCache(run.cache / "activations", run.prefix_cache_bytes, network, config, dtype), data)
     rows = next(train_rows(data.train, config, 1))
     batch = next(view.batches(data.train, [rows]) if view else train_batches(data.train, config, 1, device))
+    batches = repeat(batch) if view else at_boundary(network, repeat(batch), dtype)
 
     def go() -> None:
-        step(batch.images if view else activations(network, batch.images, dtype), batch.labels)
+        entering = next(batches)
+        step(entering.images, entering.labels)
         wait(device)
 
     go()

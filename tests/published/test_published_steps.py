@@ -19,6 +19,7 @@ from carsray.data.splits import make_split
 from carsray.models.build import build_network
 from carsray.published.experiments_file import find_experiments, load_experiments
 from carsray.seed import derive
+from carsray.training import boundary, prefix_cache
 from carsray.training.fit import EpochResult, fit
 
 CLASSES, SIDE = 4, 32
@@ -139,7 +140,11 @@ def test_one_step_is_the_step_written_out(
     make: Callable[[], nn.Module],
     optimize: Callable[[Any], torch.optim.Optimizer],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Folding rounds otherwise: of gradients near zero, Adam makes whole steps to one side or the other.
+    for module in (boundary, prefix_cache):
+        monkeypatch.setattr(module, "folded", lambda network: network)
     config = small(file, name)
     data = data_for(config, tmp_path)
     start = build_network(config, CLASSES)

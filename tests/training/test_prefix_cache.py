@@ -77,7 +77,7 @@ def test_a_view_holds_what_the_prefix_makes_of_each_picture(tmp_path: Path) -> N
     assert view is not None
     rows = np.array([0, 2, 3])
     (batch,) = eval_batches(data.val, config, CPU, batch_size=4096)
-    expected = activations(network, batch.images, torch.float32)[torch.from_numpy(rows)]
+    expected = activations(network.prefix, batch.images, torch.float32)[torch.from_numpy(rows)]
     torch.testing.assert_close(view.rows(rows), expected, rtol=1e-2, atol=1e-2)
     assert view.rows(rows).dtype == torch.bfloat16
 
