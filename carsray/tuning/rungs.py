@@ -16,7 +16,7 @@ SIMULATED_TRIALS = 4000
 """Played through for an expectation: many small sweeps or a few large ones."""
 
 WITHIN_NOISE = 0.5
-"""At most this share of those at the last rung go on where the noise of the validation set blurs its cut."""
+"""At most this share of those at the first rung go on where the noise of the validation set blurs its cut."""
 
 
 class RungTable:
@@ -67,12 +67,13 @@ class RungTable:
     def _best(self, rung: int) -> list[int]:
         """The best 1/reduction of those who reached the rung, best first; of equals the earlier.
 
-        At the last rung also those within the noise of the last of these: who is a picture or two behind is not worse,
-        and may be the winner. Before, where the order says little of that of the ends, it costs more than it finds.
+        At the first rung also those within the noise of the last of these, as long as they are among the best half:
+        who is a picture or two behind is not worse, and where curves cross, the cut would drop the later winner. At
+        higher rungs, where noise is less and epochs are many, that costs more than it finds.
         """
         ranked = self._ranked[rung]
         clear = int(len(ranked) / self._reduction)
-        if not clear or not self._pictures or rung != max(self._reached):
+        if not clear or not self._pictures or rung != min(self._reached):
             return [trial for _, trial in ranked[:clear]]
         cut = -ranked[clear - 1][0]
         least = cut - noise(cut, self._pictures)
@@ -108,16 +109,17 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
     """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit.
 
     Where scores are shares of so many validation ``pictures``, those at the cut are taken to lie within their noise:
-    half go on at the last rung, rather too many than too few.
+    half of the trials go on at the first rung, rather too many than too few.
     """
     rng = np.random.default_rng(0)
     ends = [*space.rungs, space.epochs]
     reached = dict.fromkeys(ends, 0)
     epochs = 0
     sweeps = max(3, SIMULATED_TRIALS // trials)
+    blurred_by = pictures if space.objective.noise else 0
     for _ in range(sweeps):
         scores = 0.5 + 1e-9 * rng.permutation(trials)
-        table = RungTable(space.rungs, space.objective.reduction, pictures)
+        table = RungTable(space.rungs, space.objective.reduction, blurred_by)
         left, trained = trials, dict.fromkeys(range(trials), 0)
         while True:
             baseline = 0 if space.start and left < trials and trained[0] < space.epochs else None

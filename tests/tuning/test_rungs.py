@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_sweeps import TEXT, space_of
 
-from carsray.tuning.rungs import WITHIN_NOISE, RungTable, expected_epochs
+from carsray.tuning.rungs import RungTable, expected_epochs
 
 THIRDS = TEXT.replace("reduction = 2", "reduction = 3")
 
@@ -105,10 +105,10 @@ def test_a_table_rebuilt_in_any_order_promotes_as_the_lost_one(
 
 
 def noisy(*scores: float, pictures: int = 311) -> RungTable:
-    """A table of trials that all stand at the last rung, with scores of so many pictures."""
+    """A table of trials that all stand at the first rung, with scores of so many pictures."""
     table = RungTable([1, 3], 3, pictures)
     for trial, score in enumerate(scores):
-        table.record(trial, 3, score)
+        table.record(trial, 1, score)
     return table
 
 
@@ -128,10 +128,10 @@ def test_however_noisy_at_most_half_go_on() -> None:
     assert promotions(noisy(*[0.1] * 7)) == [0, 1, 2]
 
 
-def test_at_a_lower_rung_the_cut_is_sharp() -> None:
+def test_at_a_higher_rung_the_cut_is_sharp() -> None:
     table = RungTable([1, 3], 3, 311)
     for trial, score in enumerate([0.14, 0.13, 0.12, 0.03, 0.03, 0.03]):
-        table.record(trial, 1, score)
+        table.record(trial, 3, score)
     assert promotions(table) == [0, 1]
 
 
@@ -145,7 +145,7 @@ def test_a_trial_below_the_cut_waits_and_goes_on_once_the_cut_has_come_down_to_i
     table.go_on(0)
     assert table.next_promotion(3) is None
     for trial in (3, 4, 5):
-        table.record(trial, 3, 0.05)
+        table.record(trial, 1, 0.05)
     assert table.next_promotion(0) == 1
 
 
@@ -158,11 +158,16 @@ def test_noise_only_ever_adds_to_those_who_go_on(right: list[int], reduction: in
         blurred.record(trial, 1, count / pictures)
     clear, all_of_them = promotions(exact), promotions(blurred)
     assert all_of_them[: len(clear)] == clear
-    assert len(all_of_them) <= max(len(clear), int(len(right) * WITHIN_NOISE))
+    assert len(all_of_them) <= max(len(clear), len(right) // 2)
 
 
 def test_noise_costs_epochs_and_the_expectation_says_so() -> None:
     assert expected_epochs(space_of(THIRDS), 24, 300)[1] > expected_epochs(space_of(THIRDS), 24)[1]
+
+
+def test_a_space_without_noise_expects_sharp_cuts() -> None:
+    sharp = space_of(THIRDS.replace("reduction = 3", "reduction = 3\nnoise = false"))
+    assert expected_epochs(sharp, 24, 300) == expected_epochs(sharp, 24)
 
 
 def test_what_is_expected_of_a_sweep_adds_up() -> None:
