@@ -24,8 +24,6 @@ class Objective(BaseModel):
     """Whether who lies within the noise of the cut at the first rung goes on as well: a sixth more time, by simulation
     on recorded curves, for a slightly better best."""
     """Of this many trials at a rung one goes on."""
-    first_reduction: Annotated[float, Field(gt=1, le=10)] | None = None
-    """The same at the first rung; none: as at the others. Many trials are at chance there, and cheap to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +102,6 @@ class Space:
     def rungs(self) -> tuple[int, ...]:
         """The epochs at which a trial can be stopped early."""
         return tuple(sorted({rung for rung in self.objective.rungs if rung < self.epochs}))
-
-    @property
-    def reductions(self) -> dict[int, float]:
-        """Of how many trials at each rung one goes on."""
-        usual, first = self.objective.reduction, self.objective.first_reduction
-        return {rung: first if first and rung == self.rungs[0] else usual for rung in self.rungs}
 
     def describe(self) -> list[tuple[str, str]]:
         """(name, what it may be) of every parameter."""

@@ -6,7 +6,7 @@ trial number, so that a trial that resumes under another name in Ray does not co
 
 import bisect
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,10 +22,10 @@ WITHIN_NOISE = 0.5
 class RungTable:
     """What each trial had reached at each rung, and which of them stand at one."""
 
-    def __init__(self, reductions: Mapping[int, float], pictures: int = 0) -> None:
-        """At each rung one of so many trials goes on. Scores are shares of so many ``pictures``; 0: they are exact."""
-        self._reductions, self._pictures = reductions, pictures
-        self._reached: dict[int, dict[int, float]] = {rung: {} for rung in sorted(reductions)}
+    def __init__(self, rungs: Sequence[int], reduction: float, pictures: int = 0) -> None:
+        """Scores are shares of so many validation ``pictures``; 0: they are exact."""
+        self._reduction, self._pictures = reduction, pictures
+        self._reached: dict[int, dict[int, float]] = {rung: {} for rung in sorted(rungs)}
         self._ranked: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self._reached}
         self._paused: dict[int, int] = {}
         self._longest = 0
@@ -72,7 +72,7 @@ class RungTable:
         higher rungs, where noise is less and epochs are many, that costs more than it finds.
         """
         ranked = self._ranked[rung]
-        clear = int(len(ranked) / self._reductions[rung])
+        clear = int(len(ranked) / self._reduction)
         if not clear or not self._pictures or rung != min(self._reached):
             return [trial for _, trial in ranked[:clear]]
         cut = -ranked[clear - 1][0]
@@ -119,7 +119,7 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
     blurred_by = pictures if space.objective.noise else 0
     for _ in range(sweeps):
         scores = 0.5 + 1e-9 * rng.permutation(trials)
-        table = RungTable(space.reductions, blurred_by)
+        table = RungTable(space.rungs, space.objective.reduction, blurred_by)
         left, trained = trials, dict.fromkeys(range(trials), 0)
         while True:
             baseline = 0 if space.start and left < trials and trained[0] < space.epochs else None

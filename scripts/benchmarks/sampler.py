@@ -41,8 +41,6 @@ from carsray.tuning.turns import Turns
 SPACE = Path("search_spaces/bench_mobilenet_v2.toml")
 METRIC = "val_accuracy"
 UNLIMITED = 10**6
-REDUCTION = 3
-"""Of Ray's ASHA, as in plain_ray_tune.py."""
 FEWER = 2.0
 """Epochs to the target, Ray's by ours: asked for at least."""
 RESAMPLES = 2000
@@ -80,7 +78,7 @@ class Plain:
         self._left, self._ids = trials, itertools.count()
         self._search = OptunaSearch(seed=seed, points_to_evaluate=list(space.start) or None)
         self._search.set_search_properties(METRIC, "max", _as_tune(space))
-        self._scheduler = ASHAScheduler(max_t=space.epochs, grace_period=1, reduction_factor=REDUCTION)
+        self._scheduler = ASHAScheduler(max_t=space.epochs, grace_period=1, reduction_factor=space.objective.reduction)
         self._scheduler.set_search_properties(METRIC, "max")
 
     def next(self) -> Trial | None:
@@ -110,7 +108,7 @@ class Ours:
 
     def __init__(self, space: Space, pictures: int, slots: int, trials: int, seed: int) -> None:
         self._ids = itertools.count()
-        table = RungTable(space.reductions, pictures if space.objective.noise else 0)
+        table = RungTable(space.rungs, space.objective.reduction, pictures)
         turns = Turns(table, slots, trials, baseline=0 if space.start else None)
         file = SimpleNamespace(begin=lambda entry: None, end=lambda entry: None)
         self._search = SpaceSearch(space, file, seed, turns)

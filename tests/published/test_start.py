@@ -33,7 +33,7 @@ batch_size = { choices = [32, 64], default = 32 }
 
 
 def search_of(space: Space, *cut_off: int) -> SpaceSearch:
-    turns = Turns(RungTable({1: 3}), 100, 100, cut_off)
+    turns = Turns(RungTable([1], 3), 100, 100, cut_off)
     return SpaceSearch(space, StudyFile(Path(tempfile.mkdtemp()) / "study.db", "sweep"), 0, turns)
 
 

@@ -10,7 +10,7 @@ THIRDS = TEXT.replace("reduction = 2", "reduction = 3")
 
 def table_of(scores: dict[int, float], rung: int = 1, reduction: float = 3) -> RungTable:
     """A table of trials that all stand at one rung."""
-    table = RungTable({1: reduction, 3: reduction})
+    table = RungTable([1, 3], reduction)
     for trial, score in scores.items():
         table.record(trial, rung, score)
     return table
@@ -55,7 +55,7 @@ def test_one_that_has_failed_is_not_promoted_and_still_counts() -> None:
 
 
 def test_epochs_between_rungs_decide_nothing() -> None:
-    table = RungTable({2: 3, 6: 3})
+    table = RungTable([2, 6], 3)
     for epoch in (1, 3, 4, 5, 7):
         assert not table.record(0, epoch, 0.9)
     assert table.counts() == {2: 0, 6: 0}
@@ -106,7 +106,7 @@ def test_a_table_rebuilt_in_any_order_promotes_as_the_lost_one(
 
 def noisy(*scores: float, pictures: int = 311) -> RungTable:
     """A table of trials that all stand at the first rung, with scores of so many pictures."""
-    table = RungTable({1: 3, 3: 3}, pictures)
+    table = RungTable([1, 3], 3, pictures)
     for trial, score in enumerate(scores):
         table.record(trial, 1, score)
     return table
@@ -129,7 +129,7 @@ def test_however_noisy_at_most_half_go_on() -> None:
 
 
 def test_at_a_higher_rung_the_cut_is_sharp() -> None:
-    table = RungTable({1: 3, 3: 3}, 311)
+    table = RungTable([1, 3], 3, 311)
     for trial, score in enumerate([0.14, 0.13, 0.12, 0.03, 0.03, 0.03]):
         table.record(trial, 3, score)
     assert promotions(table) == [0, 1]
@@ -152,7 +152,7 @@ def test_a_trial_below_the_cut_waits_and_goes_on_once_the_cut_has_come_down_to_i
 @settings(deadline=None)
 @given(right=st.lists(st.integers(0, 311), max_size=20), reduction=st.sampled_from([2, 3, 4]), pictures=st.just(311))
 def test_noise_only_ever_adds_to_those_who_go_on(right: list[int], reduction: int, pictures: int) -> None:
-    exact, blurred = RungTable({1: reduction}), RungTable({1: reduction}, pictures)
+    exact, blurred = RungTable([1], reduction), RungTable([1], reduction, pictures)
     for trial, count in enumerate(right):
         exact.record(trial, 1, count / pictures)
         blurred.record(trial, 1, count / pictures)
@@ -163,15 +163,6 @@ def test_noise_only_ever_adds_to_those_who_go_on(right: list[int], reduction: in
 
 def test_noise_costs_epochs_and_the_expectation_says_so() -> None:
     assert expected_epochs(space_of(THIRDS), 24, 300)[1] > expected_epochs(space_of(THIRDS), 24)[1]
-
-
-def test_the_first_rung_may_be_stricter_than_the_others() -> None:
-    space = space_of(THIRDS.replace("reduction = 3", "reduction = 2\nfirst_reduction = 4"))
-    assert space.reductions == {1: 4, 2: 2}
-    table = RungTable(space.reductions)
-    for trial in range(8):
-        table.record(trial, 1, 0.1 * trial)
-    assert promotions(table) == [7, 6]
 
 
 def test_a_space_without_noise_expects_sharp_cuts() -> None:

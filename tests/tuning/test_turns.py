@@ -10,7 +10,7 @@ EPOCHS = 9
 
 
 def turns_of(slots: int = 2, new: int = 6, cut_off: tuple[int, ...] = ()) -> Turns:
-    return Turns(RungTable({1: 3, 3: 3}), slots, new, cut_off)
+    return Turns(RungTable([1, 3], 3), slots, new, cut_off)
 
 
 def reach(turns: Turns, trial: int, epoch: int, score: float) -> bool:
@@ -109,7 +109,7 @@ def test_a_wound_down_sweep_waits_for_those_that_run() -> None:
 
 
 def test_the_baseline_does_not_pause() -> None:
-    turns = Turns(RungTable({1: 3, 3: 3}), slots=2, new=5, baseline=0)
+    turns = Turns(RungTable([1, 3], 3), slots=2, new=5, baseline=0)
     for trial in (0, 1):
         turns.begin(trial)
         turns.table.record(trial, 1, 0.0)

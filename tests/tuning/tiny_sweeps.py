@@ -47,7 +47,7 @@ def space_of(text: str = TEXT, **pinned: Any) -> Space:
 
 def roomy_turns(*cut_off: int) -> Turns:
     """A sweep in which there is always room for a new trial."""
-    return Turns(RungTable({1: 2, 2: 2}), 1000, 1000, cut_off)
+    return Turns(RungTable([1, 2], 2), 1000, 1000, cut_off)
 
 
 def draw_folders(root: Path, classes: int = 4, each: int = 16, side: int = 32) -> Path:
