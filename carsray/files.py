@@ -4,7 +4,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from carsray.errors import ResultsError
 
@@ -33,12 +33,27 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line in a single write."""
+    """Append one line in a single write. A line before it that was cut short, by a kill or a full disk, goes."""
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with path.open("ab+") as file:
+            whole = _whole_lines(file)
+            if whole < file.seek(0, os.SEEK_END):
+                file.truncate(whole)
+            file.write(f"{line}\n".encode())
     except OSError as error:
         raise unwritable(path, error) from None
+
+
+def _whole_lines(file: BinaryIO) -> int:
+    """The length of a file up to its last line's end."""
+    end = file.seek(0, os.SEEK_END)
+    if not end:
+        return 0
+    file.seek(end - 1)
+    if file.read(1) == b"\n":
+        return end
+    file.seek(0)
+    return file.read().rfind(b"\n") + 1
 
 
 def unwritable(path: Path, error: OSError) -> ResultsError:

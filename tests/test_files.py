@@ -1,24 +1,11 @@
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 
 from carsray.errors import ResultsError
 from carsray.files import append_line, write_bytes, write_json, write_text
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """Files end after so many bytes: what a full disk does to a write, without a disk to fill."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_file_and_its_folders_are_written(tmp_path: Path) -> None:
@@ -76,3 +63,19 @@ def test_lines_are_added_at_the_end(tmp_path: Path) -> None:
 def test_adding_a_line_to_a_full_disk_is_one_line() -> None:
     with pytest.raises(ResultsError, match=r"/dev/full: cannot be written: No space left on device\. Free space"):
         append_line(Path("/dev/full"), "x")
+
+
+def test_a_line_cut_short_by_a_full_disk_goes_with_the_next(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    append_line(log, "first")
+    with full_disk(100), pytest.raises(ResultsError):
+        append_line(log, "x" * 1000)
+    assert len(log.read_text()) == 100
+    append_line(log, "second")
+    assert log.read_text() == "first\nsecond\n"
+
+
+def test_a_file_that_holds_nothing_but_a_cut_line_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"epo')
+    append_line(tmp_path / "log", "first")
+    assert (tmp_path / "log").read_text() == "first\n"

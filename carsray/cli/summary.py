@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.filesize import decimal
 
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
@@ -37,6 +38,9 @@ def print_summary(
         console.width = 200  # a file or a pipe has no edge
     leaders = [row for row in ranked(rows) if row.best]
     _print_failures(console, rows)
+    missing = settings.trials - sum(row.ended for row in rows)
+    if not leaders and missing == settings.trials:  # interrupted before there was anything to tell
+        return _print_end(console, folder, missing)
     if not leaders:
         raise SweepFailed(f"{folder.root}: none of {len(rows)} trials reached the end of an epoch")
     console.print(trial_table(leaders[:SHOWN], list(space.parameters), console.width))
@@ -54,7 +58,7 @@ def print_summary(
     for warning in edges(space, leaders[0]):
         console.print(f"[yellow]warning:[/] {warning}")
     _print_paths(console, folder, leaders[0])
-    return _print_end(console, folder, settings.trials - sum(row.ended for row in rows))
+    return _print_end(console, folder, missing)
 
 
 def _print_end(console: Console, folder: SweepFolder, missing: int) -> int:
@@ -125,3 +129,6 @@ def _print_paths(console: Console, folder: SweepFolder, best: TrialRow) -> None:
     ):
         if path.exists():
             console.print(f"  {path}  {what}")
+    kept = [path for trial in folder.all_trials() for path in (trial.checkpoint, trial.snapshot) if path.exists()]
+    if kept:
+        console.print(f"Weights and snapshots on disk: {decimal(sum(path.stat().st_size for path in kept))}")

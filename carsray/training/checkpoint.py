@@ -6,15 +6,15 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import torch
 
 from carsray.config import TrialConfig, trial_config
 from carsray.errors import ResultsError
 from carsray.models.build import build_network, depth_at
 from carsray.models.network import Network
 from carsray.models.state import load_trainable_state, trainable_state
+from carsray.training.digest import KEY, UNKNOWN, checked_metadata, with_digest
 
-FORMAT = "carsray-1"
+FORMAT = "carsray-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +34,21 @@ def checkpoint_bytes(network: Network, info: CheckpointInfo) -> bytes:
         "config": info.config.model_dump_json(),
         "classes": json.dumps(info.classes),
         "epoch": str(info.epoch),
+        KEY: UNKNOWN,
     }
-    return safetensors.torch.save(tensors, metadata)
+    return with_digest(safetensors.torch.save(tensors, metadata))
 
 
 def load_checkpoint(path: Path) -> tuple[Network, CheckpointInfo]:
     """The network of a checkpoint, on the CPU, in eval mode; a frozen prefix is built from the config's weights.
 
-    Raises ResultsError for a file that is missing, cut short, or no checkpoint.
+    Raises ResultsError for a file that is missing, cut short, damaged, or no checkpoint.
     """
     try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError) as error:
+        data = path.read_bytes()
+        metadata = checked_metadata(data)
+        tensors = safetensors.torch.load(data)
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise ResultsError(f"{path}: is no readable checkpoint ({error}). Train the trial again") from None
     if metadata.get("format") != FORMAT:
         raise ResultsError(f"{path}: format {metadata.get('format')!r} is not {FORMAT}. Use a checkpoint of a sweep")

@@ -12,6 +12,7 @@ from torch import Tensor
 from carsray.config import TrialConfig
 from carsray.models.network import Network
 from carsray.models.state import load_trainable_state, trainable_state
+from carsray.training.digest import KEY, UNKNOWN, with_digest
 from carsray.training.schedule import Schedule
 from carsray.training.standing import FORMAT, read_standing
 
@@ -29,7 +30,8 @@ def snapshot_bytes(
                 kept = torch.as_tensor(value).detach().cpu()
                 tensors[f"{OPTIMIZER}{number}.{name}"] = kept.contiguous()
     standing = {"config": config.key(), "epoch": epoch, "best": best, "schedule": schedule.state()}
-    return safetensors.torch.save(tensors, {"format": FORMAT, "standing": json.dumps(standing)})
+    metadata = {"format": FORMAT, "standing": json.dumps(standing), KEY: UNKNOWN}
+    return with_digest(safetensors.torch.save(tensors, metadata))
 
 
 def take_up_snapshot(data: bytes, network: Network, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:

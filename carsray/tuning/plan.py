@@ -15,7 +15,7 @@ from carsray.data.records import DataSplit
 from carsray.seed import derive
 from carsray.space import Space
 from carsray.training.probe import Cost, probe
-from carsray.tuning.record import KEEP_CHECKPOINTS
+from carsray.tuning.kept import KEEP_CHECKPOINTS
 from carsray.tuning.resources import Resources, share_out, trials_per_gpu
 from carsray.tuning.rungs import expected_epochs
 from carsray.tuning.search import suggest

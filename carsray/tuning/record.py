@@ -1,37 +1,63 @@
 """Writes the sweep's record while it runs: histories, states, checkpoints, the trial table."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from carsray.errors import ResultsError
-from carsray.files import write_bytes
 from carsray.results import State, SweepFolder, TrialRow, TrialState, ranked, write_table
 from carsray.space import Space
 from carsray.training.standing import snapshot_standing
+from carsray.tuning.kept import Kept
 from carsray.tuning.parcel import Parcel
-
-KEEP_CHECKPOINTS = 3
-"""The best so many trials keep their weights; a running trial keeps its own until it ends."""
 
 TABLE_SECONDS = 2.0
 """Least time between two writes of trials.csv, which is written whole."""
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _noting(write: Method) -> Method:
+    """Keep the error of a method that cannot write: Ray hands on its traceback as text, and not the error itself."""
+
+    @wraps(write)
+    def noting(recorder: "Recorder", *args: Any, **named: Any) -> Any:
+        try:
+            return write(recorder, *args, **named)
+        except ResultsError as error:
+            recorder.broken = error
+            raise
+
+    return cast("Method", noting)
+
+
 class Recorder(Callback):
     """The driver's only writer. Keeps one TrialRow a trial, for whoever shows them."""
 
-    def __init__(self, folder: SweepFolder, space: Space, rows: Sequence[TrialRow] = ()) -> None:
-        self.folder, self.space = folder, space
+    broken: ResultsError | None = None
+    """Why the record could not be written, if it could not: the sweep ends there, and goes on from what is written."""
+
+    def __init__(
+        self,
+        folder: SweepFolder,
+        space: Space,
+        rows: Sequence[TrialRow] = (),
+        comes_again: Callable[[int], bool] = lambda number: False,
+    ) -> None:
+        """``rows`` are of an earlier process; ``comes_again`` says of a lost trial whether it will go on."""
+        self.folder, self.space, self._comes_again = folder, space, comes_again
         self.rows = {row.trial: row for row in rows}
-        self._weights = {row.trial for row in rows if folder.trial(row.trial).checkpoint.exists()}
+        self._kept = Kept(folder, self.rows)
         self._written = 0.0
 
+    @_noting
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial begins with its config and an empty history, or goes on where its snapshot was made."""
         number, going_on = trial.config["trial"], trial.config.get("going_on")
@@ -40,9 +66,8 @@ class Recorder(Callback):
             return
         row = self._new_row(trial)
         folder = self.folder.trial(number)
-        for left_over in (folder.history, folder.checkpoint, folder.snapshot):  # of an attempt that was cut off
-            left_over.unlink(missing_ok=True)
-        self._weights.discard(number)
+        folder.history.unlink(missing_ok=True)  # of an attempt that was cut off
+        self._kept.drop(number)
         self._update(row)
 
     def going_on(self, number: int) -> dict[str, Any] | None:
@@ -59,6 +84,7 @@ class Recorder(Callback):
         folder.cut_history(epoch)
         return {"epoch": epoch, "best": best, "snapshot": ray.put(snapshot)}
 
+    @_noting
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
@@ -75,32 +101,40 @@ class Recorder(Callback):
         metrics["time"] = round(time.time(), 2)
         self.folder.trial(number).append(metrics)
         if checkpoint:
-            write_bytes(self.folder.trial(number).checkpoint, checkpoint.content)
-            self._weights.add(number)
+            self._kept.checkpoint(number, checkpoint.content)
         if snapshot:
-            write_bytes(self.folder.trial(number).snapshot, snapshot.content)
+            self._kept.snapshot(number, snapshot.content)
         # The scheduler has decided by now.
         state: State = "paused" if trial.status == Trial.PAUSED else "running"
         self._update(replace(row.after(metrics, result["time_this_iter_s"]), state=state))
+        if snapshot:
+            self._kept.tidy(self.rows)
 
+    @_noting
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial has ended by itself or was stopped."""
         self._end(self.rows[trial.config["trial"]])
-        self._drop_checkpoints()
+        self._kept.tidy(self.rows)
 
+    @_noting
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial was lost with its Ray actor."""
+        """A trial was lost with its Ray actor; one that comes again keeps its row."""
+        if self._comes_again(trial.config["trial"]):
+            return
         row = self.rows.get(trial.config["trial"]) or self._new_row(trial)
         cause = str(trial.get_error() or "its Ray actor died")
         self._update(replace(row, state="failed", reason=row.reason or cause))
+        self._kept.tidy(self.rows)
 
+    @_noting
     def close_paused(self) -> None:
         """No trial will go on from its rung any more."""
         for row in list(self.rows.values()):
             if row.state == "paused":
                 self._end(row)
-        self._drop_checkpoints()
+        self._kept.tidy(self.rows)
 
+    @_noting
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """The sweep has ended or was interrupted: leave a complete table."""
         self.write_table()
@@ -119,7 +153,6 @@ class Recorder(Callback):
     def _end(self, row: TrialRow) -> None:
         state: State = "finished" if row.epochs >= self.space.epochs else "pruned"
         self._update(replace(row, state="failed" if row.reason else state))
-        self.folder.trial(row.trial).snapshot.unlink(missing_ok=True)
 
     def _update(self, row: TrialRow) -> None:
         self.rows[row.trial] = row
@@ -127,10 +160,3 @@ class Recorder(Callback):
         self.folder.trial(row.trial).write_state(state)
         if time.monotonic() - self._written >= TABLE_SECONDS:
             self.write_table()
-
-    def _drop_checkpoints(self) -> None:
-        # Only those that have weights are looked at: all trials at every end would be slow in a long sweep.
-        ended = [row for row in map(self.rows.__getitem__, self._weights) if row.ended]
-        for row in ranked(ended)[KEEP_CHECKPOINTS:]:
-            self.folder.trial(row.trial).checkpoint.unlink(missing_ok=True)
-            self._weights.remove(row.trial)

@@ -43,7 +43,7 @@ class RungScheduler(ASHAScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop at the last epoch, pause at a rung."""
         number, epoch = trial.config["trial"], int(result[self._time_attr])
-        at_rung = self._turns.table.record(number, epoch, result[self._metric])
+        at_rung = self._turns.reached(number, epoch, result[self._metric])
         if self._winding_down():
             return str(TrialScheduler.STOP)
         if epoch >= self._max_t:
@@ -82,8 +82,12 @@ class RungScheduler(ASHAScheduler):
         self._turns.end(trial.config["trial"])
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """A trial was lost with its Ray actor."""
-        self._turns.end(trial.config["trial"])
+        """A trial was lost with its Ray actor.
+
+        Ray's own recovery would know nothing of snapshots, and gives up on a trial that had not begun on its actor:
+        for Ray the trial has failed, and the searcher proposes it again.
+        """
+        self._turns.lose(trial.config["trial"])
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """A trial was stopped while it was paused, or before it had begun."""

@@ -59,6 +59,7 @@ class SpaceSearch(OptunaSearch):
         self._carsray_space, self._sweep_seed = space, seed
         self._file, self._turns, self._going_on = file, turns, going_on
         self._trials: dict[str, FrozenTrial] = {}
+        self._params: dict[int, Values] = {}
         self._before: dict[int, tuple[Values, FrozenTrial]] = {}
         self._next, self._failures = 0, 0
         super().__init__(lambda trial: None, BEST, "max", storage=optuna.storages.InMemoryStorage())
@@ -140,6 +141,7 @@ class SpaceSearch(OptunaSearch):
         self, number: int, params: Values, config: TrialConfig, going_on: dict[str, Any] | None
     ) -> dict[str, Any]:
         rungs = self._carsray_space.rungs
+        self._params[number] = params
         return {
             "trial": number, "params": params, "rungs": rungs, "config": config.model_dump(), "going_on": going_on,
         }  # fmt: skip
@@ -161,6 +163,10 @@ class SpaceSearch(OptunaSearch):
         """Enter how the trial ended: pruned ones with their best so far, failed ones as failed."""
         trial = self._trials.pop(trial_id, None)
         if trial is None:
+            return
+        number = trial.user_attrs[NUMBER]
+        if error and self._turns.comes_again(number):
+            self._before[number] = self._params[number], trial
             return
         if error or "failed" in (result or {}) or (not result and not trial.state.is_finished()):
             self._failures += 1

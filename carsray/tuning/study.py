@@ -4,11 +4,17 @@ Written as trials begin and end, never read while a sweep runs: asking SQLite fo
 that grows with the square of their number. What is lost of it is written again from the results folder.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 import sqlalchemy
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from carsray.errors import ResultsError
 
 NUMBER = "trial"
 """The user attribute that holds carsray's number of a trial."""
@@ -28,8 +34,24 @@ def open_storage(path: Path) -> optuna.storages.RDBStorage:
 class StudyFile:
     """The driver's only writer of study.db."""
 
+    problem = ""
+    """Why the file lacks something, if it does: the sweep goes on without, since this is only a copy."""
+
     def __init__(self, path: Path, name: str) -> None:
-        self._storage = open_storage(path)
+        """A file that is no database is put aside and written anew. Raises ResultsError where none can be written."""
+        self._path = path
+        try:
+            self._open(name)
+        except (SQLAlchemyError, StorageInternalError):
+            try:
+                path.replace(path.with_suffix(".broken"))
+                self._open(name)
+            except (OSError, SQLAlchemyError, StorageInternalError) as error:
+                cause = str(error.__cause__ or error).splitlines()[0]
+                raise ResultsError(f"{path}: cannot be written: {cause}. Free space or mend the folder") from None
+
+    def _open(self, name: str) -> None:
+        self._storage = open_storage(self._path)
         study = optuna.create_study(storage=self._storage, study_name=name, direction="maximize", load_if_exists=True)
         self._study = study._study_id
         self._trials: dict[int, FrozenTrial] = {}
@@ -42,7 +64,9 @@ class StudyFile:
     def begin(self, trial: FrozenTrial) -> None:
         """Enter a trial as running, unless an earlier process has."""
         number = trial.user_attrs[NUMBER]
-        if number not in self._trials:
+        if number in self._trials:
+            return
+        with self._copying():
             running = optuna.trial.create_trial(
                 state=TrialState.RUNNING,
                 params=trial.params,
@@ -54,13 +78,21 @@ class StudyFile:
 
     def end(self, trial: FrozenTrial) -> None:
         """Enter how a trial ended, with its score at each epoch."""
-        number = trial.user_attrs[NUMBER]
-        entered = self._trials[number]
-        if entered.state.is_finished():
+        entered = self._trials.get(trial.user_attrs[NUMBER])
+        if entered is None or entered.state.is_finished():
             return
-        for epoch, score in trial.intermediate_values.items():
-            self._storage.set_trial_intermediate_value(entered._trial_id, epoch, score)
-        if reason := trial.user_attrs.get("failed"):
-            self._storage.set_trial_user_attr(entered._trial_id, "failed", reason)
-        self._storage.set_trial_state_values(entered._trial_id, trial.state, trial.values)
-        entered.state = trial.state
+        with self._copying():
+            for epoch, score in trial.intermediate_values.items():
+                self._storage.set_trial_intermediate_value(entered._trial_id, epoch, score)
+            if reason := trial.user_attrs.get("failed"):
+                self._storage.set_trial_user_attr(entered._trial_id, "failed", reason)
+            self._storage.set_trial_state_values(entered._trial_id, trial.state, trial.values)
+            entered.state = trial.state
+
+    @contextmanager
+    def _copying(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, StorageInternalError) as error:
+            cause = str(error.__cause__ or error).splitlines()[0]
+            self.problem = f"{self._path}: lacks some trials ({cause}). Delete it, and resume or extend writes it anew"

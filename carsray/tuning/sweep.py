@@ -5,6 +5,7 @@ import logging
 import os
 import platform
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -102,8 +103,6 @@ def run_sweep(
     Ctrl-C or SIGTERM ends it early; the rows of trials that were under way then say "running". Why it ended is in the
     last line of runs.jsonl.
     """
-    recorder = Recorder(folder, space, before)
-    view = View(recorder, settings.trials, len(split.val))
     _quiet()
     with connected(settings.address) as nodes, sealed(row.path for row in split.test), terminated_as_interrupted():
         resources = share_out(nodes, settings)
@@ -114,7 +113,10 @@ def run_sweep(
         table = _rung_table(space, len(split.val), before, histories)
         baseline = 0 if space.start else None
         turns = Turns(table, resources.concurrent, settings.trials - len(before), cut_off, baseline)
-        search = SpaceSearch(space, StudyFile(folder.study, folder.name), settings.seed, turns, recorder.going_on)
+        recorder = Recorder(folder, space, before, turns.comes_again)
+        view = View(recorder, settings.trials, len(split.val))
+        file = StudyFile(folder.study, folder.name)
+        search = SpaceSearch(space, file, settings.seed, turns, recorder.going_on)
         search.take_up(before, histories)
         scheduler = RungScheduler(turns, space.epochs, recorder.going_on, partial(budget.spent, recorder.rows))
         folder.append_run("began", **_circumstances())
@@ -135,9 +137,16 @@ def run_sweep(
                 recorder.close_paused()
                 search.close_paused()
             folder.append_run("ended", why=_why(turns, scheduler, search))
+        except Exception:
+            if recorder.broken:
+                raise ResultsError(f"{recorder.broken}, then go on with: carsray resume {folder.name}") from None
+            raise
         finally:
             view.close()
-            recorder.write_table()
+            if not recorder.broken:
+                recorder.write_table()
+        if file.problem:
+            print(f"warning: {file.problem}", file=sys.stderr)
     return sorted(recorder.rows.values(), key=lambda row: row.trial)
 
 
@@ -197,7 +206,12 @@ def _fit(trainable: Any, config: tune.TuneConfig, callbacks: list[tune.Callback]
     with tempfile.TemporaryDirectory(prefix="carsray-ray-") as storage:
         # Weights come with the results; Ray's own checkpoints would need storage that all nodes share.
         no_checkpoints = tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False)
-        run = tune.RunConfig(storage_path=storage, verbose=0, callbacks=callbacks, checkpoint_config=no_checkpoints)
+        run = tune.RunConfig(
+            storage_path=storage,
+            verbose=0,
+            callbacks=callbacks,
+            checkpoint_config=no_checkpoints,
+        )
         tune.Tuner(trainable, tune_config=config, run_config=run).fit()
 
 

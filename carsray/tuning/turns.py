@@ -1,8 +1,12 @@
 """Whose turn it is when a slot is free: a trial that stands at a rung, a new one, or nobody's yet."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from carsray.tuning.rungs import RungTable
+
+LOSSES = 3
+"""A trial whose actor is lost, most often with its node, comes again: so often without an epoch in between."""
 
 
 class Turns:
@@ -19,6 +23,7 @@ class Turns:
         self._slots, self._cut_off = slots, list(cut_off)
         self._running: set[int] = set()
         self._begun: set[int] = set()
+        self._losses: Counter[int] = Counter()
 
     def free(self) -> bool:
         """Whether there is a slot that nobody has."""
@@ -38,7 +43,7 @@ class Turns:
         return self.free() and self.new > 0 and not self._cut_off and self.promoted() is None
 
     def recalled(self) -> int | None:
-        """The trial of an earlier process that is to go on now."""
+        """The trial of an earlier process, or of an actor that was lost, that is to go on now."""
         if not self.free():
             return None
         if self._cut_off:
@@ -73,6 +78,22 @@ class Turns:
             return False
         self.go_on(trial)
         return True
+
+    def reached(self, trial: int, epoch: int, score: float) -> bool:
+        """A trial has ended an epoch; whether it stands at a rung now."""
+        del self._losses[trial]
+        return self.table.record(trial, epoch, score)
+
+    def lose(self, trial: int) -> None:
+        """A trial has lost its actor, and with it its slot; it comes again, unless that happened too often."""
+        self._losses[trial] += 1
+        self.end(trial)
+        if self._losses[trial] <= LOSSES:
+            self._cut_off.append(trial)
+
+    def comes_again(self, trial: int) -> bool:
+        """Whether a trial waits to go on where it was cut off."""
+        return trial in self._cut_off
 
     def end(self, trial: int) -> None:
         """A trial gives up its slot and will not go on."""

@@ -52,7 +52,14 @@ class View(Callback):
             row = self._recorder.rows[trial.config["trial"]]
             print(f"{describe(row)} | {self._status()}", file=sys.stderr, flush=True)
 
-    on_trial_error = on_trial_complete
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """The same of a trial that was lost with its actor, whether it comes again or not."""
+        number = trial.config["trial"]
+        row = self._recorder.rows.get(number)
+        if row and row.state == "failed":
+            self.on_trial_complete(iteration, trials, trial)
+        elif self._live is None:
+            print(f"trial {number}: its Ray actor or its node was lost; it goes on", file=sys.stderr, flush=True)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Give the terminal back."""

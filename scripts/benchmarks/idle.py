@@ -1,7 +1,13 @@
-"""A training process that trains nothing, for the benchmark `overhead`: it answers every request at once."""
+"""A training process that trains nothing: it answers every request at once.
+
+For the benchmark `overhead`; and for `soak`, which lets a share of its epochs go wrong.
+"""
 
 import json
 import math
+import os
+import random
+import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import Any
@@ -10,7 +16,8 @@ import numpy as np
 import safetensors.numpy
 
 from carsray.config import TrialConfig
-from carsray.training.messages import Begin, Epoch, LetGo, NextEpoch, Released
+from carsray.training.digest import KEY, UNKNOWN, with_digest
+from carsray.training.messages import Begin, Epoch, Failed, LetGo, NextEpoch, Released
 
 METRICS = (
     *("train/loss", "train/accuracy", "train/lr", "val/loss", "val/accuracy", "val/accuracy_best"),
@@ -28,11 +35,26 @@ def score(config: dict[str, Any], epoch: int) -> float:
 def snapshot(config: TrialConfig, epoch: int) -> bytes:
     """One that the driver can read, and that holds nothing."""
     standing = {"config": config.key(), "epoch": epoch, "best": score(config.model_dump(), epoch), "schedule": {}}
-    return safetensors.numpy.save({"nothing": np.zeros(1)}, {"format": sys.argv[2], "standing": json.dumps(standing)})
+    metadata = {"format": sys.argv[2], "standing": json.dumps(standing), KEY: UNKNOWN}
+    return with_digest(safetensors.numpy.save({"nothing": np.zeros(1)}, metadata))
+
+
+def mishap(share: float) -> Failed | None:
+    """A share of the calls goes wrong: this process dies, alone or with its owner, or memory or a finite loss lacks."""
+    kind = random.random()
+    if random.random() >= share:
+        return None
+    if kind < 0.3:
+        os._exit(1)
+    if kind < 0.4:
+        os.kill(os.getppid(), signal.SIGKILL)
+        os._exit(1)
+    return Failed("out of memory", "memory") if kind < 0.8 else Failed("loss became nan in epoch 1", "trial")
 
 
 def main() -> None:
     """Serve until the owner hangs up."""
+    share = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
     connection = Connection(int(sys.argv[1]))
     connection.recv()  # the data, which nobody reads
     while True:
@@ -45,6 +67,8 @@ def main() -> None:
                 connection.send(Released(None))
             case Begin():
                 config, epoch = request.config, standing_of(request.snapshot)
+            case NextEpoch() if failed := mishap(share):
+                connection.send(failed)
             case NextEpoch():
                 epoch += 1
                 metrics = dict.fromkeys(METRICS, score(config.model_dump(), epoch))

@@ -108,6 +108,20 @@ def test_failures_are_counted_with_the_first_reason(folder: SweepFolder, capsys:
     assert "2 trials failed; the first, trial 1: loss became nan in epoch 1" in out
 
 
+def test_a_sweep_interrupted_before_its_first_trial_ended_says_how_to_go_on(
+    folder: SweepFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = SweepSettings(data=Path("/cars"), cache=Path("/cache"), trials=3)
+    assert print_summary(folder, SPACE, SPLIT, settings, [row_of(0, None, "running")]) == 130
+    assert "Go on with: carsray resume tiny" in capsys.readouterr().out
+
+
+def test_what_is_kept_on_disk_is_told(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.trial(0).root.mkdir()
+    folder.trial(0).checkpoint.write_bytes(b"w" * 2000)
+    assert "Weights and snapshots on disk: 2.0 kB" in summary(capsys, folder, [row_of(0, 0.5)], trials=1)
+
+
 def test_a_sweep_without_a_score_has_failed(folder: SweepFolder) -> None:
     rows = [TrialRow(0, "failed", 0, {}, 1.0, {}, "no memory")]
     with pytest.raises(SweepFailed, match=r"none of 1 trials reached the end of an epoch"):

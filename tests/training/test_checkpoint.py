@@ -77,5 +77,21 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_safetensors_of_other_programs_are_refused(metadata: dict[str, str] | None, tmp_path: Path) -> None:
     path = tmp_path / "foreign.safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(2)}, path, metadata)
-    with pytest.raises(ResultsError, match="is not carsray-1"):
+    with pytest.raises(ResultsError, match="no readable checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_file_of_an_earlier_format_says_which(tmp_path: Path) -> None:
+    path = saved(tmp_path / "checkpoint.safetensors")
+    path.write_bytes(path.read_bytes().replace(b"carsray-2", b"carsray-9", 1))
+    with pytest.raises(ResultsError, match="format 'carsray-9' is not carsray-2"):
+        load_checkpoint(path)
+
+
+def test_a_single_changed_bit_is_noticed(tmp_path: Path) -> None:
+    path = saved(tmp_path / "checkpoint.safetensors")
+    damaged = bytearray(path.read_bytes())
+    damaged[-1000] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ResultsError, match="its values are not those that were written"):
         load_checkpoint(path)

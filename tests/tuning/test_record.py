@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from full_disk import full_disk
 from tiny_sweeps import fake_trial, space_of
 
+from carsray.errors import ResultsError
 from carsray.results import BEST, SweepFolder, TrialState, create_sweep, read_rows
+from carsray.tuning.kept import KEEP_CHECKPOINTS
 from carsray.tuning.parcel import Parcel
-from carsray.tuning.record import KEEP_CHECKPOINTS, Recorder
+from carsray.tuning.record import Recorder
 
 
 @pytest.fixture
@@ -184,3 +187,13 @@ def test_rows_from_before_stay_in_the_table(folder: SweepFolder) -> None:
     live(again, fake_trial(1, lr=0.1), [0.4])
     again.write_table()
     assert [row["trial"] for row in table_of(folder)] == ["1", "0"]
+
+
+def test_a_record_that_cannot_be_written_is_an_error_that_stays_known(folder: SweepFolder) -> None:
+    recorder, trial = Recorder(folder, space_of()), fake_trial(0)
+    recorder.on_trial_start(0, [], trial)
+    recorder.on_trial_result(0, [], trial, result_of(1, 0.3, 0.3, snapshot=Parcel(b"old")))
+    with full_disk(2000), pytest.raises(ResultsError, match="cannot be written"):
+        recorder.on_trial_result(0, [], trial, result_of(2, 0.4, 0.4, snapshot=Parcel(b"x" * 5000)))
+    assert "snapshot.safetensors: cannot be written" in str(recorder.broken)
+    assert folder.trial(0).snapshot.read_bytes() == b"old"

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import optuna
 import pytest
@@ -86,6 +86,22 @@ def test_a_proposal_carries_rungs_and_a_whole_config() -> None:
 
 def seeds(proposal: dict[str, Any]) -> dict[str, int]:
     return {name: proposal["config"][name] for name in ("seed", "view_seed")}
+
+
+def test_a_trial_that_lost_its_actor_is_proposed_again_and_is_no_failure() -> None:
+    turns = roomy_turns()
+    search = SpaceSearch(space_of(), cast(Any, NoFile()), 3, turns, lambda number: {"epoch": 1})
+    first = search.suggest("a")
+    assert first is not None
+    turns.begin(0)
+    turns.lose(0)
+    search.on_trial_complete("a", None, error=True)
+    again = search.suggest("b")
+    assert again == {**first, "going_on": {"epoch": 1}}
+    turns.begin(0)
+    run(search, "b", [0.2, 0.5, 0.6])
+    (trial,) = told(search)
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.6)
 
 
 def test_ends_are_told_as_what_they_were() -> None:

@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -94,3 +96,21 @@ def test_trials_that_nobody_knows_are_closed(path: Path) -> None:
     storage.create_new_trial(storage.get_study_id_from_name("s"))
     StudyFile(path, "s")
     assert [trial.state for trial in read(path)] == [TrialState.FAIL]
+
+
+def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    path.write_bytes(b"not a database, " * 100)
+    StudyFile(path, "s").begin(trial_of(0))
+    assert [trial.state for trial in read(path)] == [TrialState.RUNNING]
+    assert path.with_suffix(".broken").read_bytes().startswith(b"not a database")
+
+
+def test_a_copy_that_cannot_be_written_says_so_and_disturbs_nobody(path: Path) -> None:
+    file = StudyFile(path, "s")
+    file.begin(trial_of(0))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE trial_values")
+        other.commit()
+    file.end(trial_of(0, TrialState.COMPLETE, e1=0.5))
+    assert file.problem.startswith(f"{path}: lacks some trials (")

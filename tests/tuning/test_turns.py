@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carsray.tuning.rungs import RungTable
-from carsray.tuning.turns import Turns
+from carsray.tuning.turns import LOSSES, Turns
 
 EPOCHS = 9
 
@@ -117,3 +117,45 @@ def test_the_baseline_does_not_pause() -> None:
     assert not turns.stand(1)
     assert turns.table.paused() == [1]
     assert turns.wants_new()  # in the one slot that is free
+
+
+def test_a_trial_that_loses_its_actor_comes_again_before_new_ones() -> None:
+    turns = turns_of(slots=1, new=2)
+    turns.begin(0)
+    turns.lose(0)
+    assert turns.comes_again(0)
+    assert (turns.recalled(), turns.wants_new()) == (0, False)
+    turns.begin(0)
+    assert not turns.comes_again(0)
+    assert (turns.free(), turns.new) == (False, 1)
+
+
+def test_a_trial_lost_again_and_again_without_an_epoch_is_given_up() -> None:
+    turns = turns_of(slots=1, new=1)
+    turns.begin(0)
+    for _ in range(LOSSES):
+        turns.lose(0)
+        turns.begin(0)
+    turns.lose(0)
+    assert not turns.comes_again(0)
+    assert turns.over()
+
+
+def test_an_epoch_makes_up_for_the_losses_before_it() -> None:
+    turns = turns_of(slots=1, new=1)
+    turns.begin(0)
+    for epoch in range(4, 4 + 2 * LOSSES):
+        turns.lose(0)
+        turns.begin(0)
+        turns.reached(0, epoch, 0.5)
+    turns.lose(0)
+    assert turns.comes_again(0)
+
+
+def test_a_trial_lost_as_it_goes_on_from_its_rung_comes_again_all_the_same() -> None:
+    turns = turns_of(slots=1, new=0)
+    for trial, score in enumerate([0.1, 0.2, 0.3]):
+        turns.begin(trial)
+        reach(turns, trial, 1, score)
+    turns.lose(2)  # the best of three went on at once
+    assert turns.recalled() == 2

@@ -1,0 +1,162 @@
+"""Hundreds of short trials, a share of whose epochs goes wrong: does the sweep hold, and is every trial accounted for?
+
+    scripts/bench soak
+
+The trials train nothing (idle.py). At random a training process dies, or kills its trial's actor, or has no memory, or
+no finite loss. The sweep runs in this process, whose memory is read as trials end.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import optuna
+from harness import Condition, Figures, publish, significant
+from optuna.trial import TrialState
+from processes import descendants, gone, resident_bytes
+
+from carsray.cluster.connect import connected
+from carsray.config import SweepSettings
+from carsray.data.records import DataSplit, Row
+from carsray.results import SweepFolder, create_sweep, read_rows
+from carsray.space_file import load_space
+from carsray.training import attempts
+from carsray.training.process import TrainingProcess
+from carsray.training.standing import FORMAT
+from carsray.tuning import actor, sweep
+from carsray.tuning.study import open_storage
+
+SPACE = Path("search_spaces/bench_mobilenet_v2.toml")
+CHILD = str(Path(__file__).with_name("idle.py").resolve())
+SHARE = 0.05
+"""Of the epochs go wrong."""
+GROWTH = 64 * 2**20
+"""Bytes by which the driver may grow from its first third to its last; Ray's own buffers fill for a while."""
+LOOK_SECONDS = 0.5
+
+
+class FlakyProcess(TrainingProcess):
+    """A training process whose child does nothing, and not even that reliably."""
+
+    def _start(self) -> None:
+        popen = subprocess.Popen
+
+        def idle(command: list[str], **options: Any) -> Any:
+            return popen([sys.executable, CHILD, command[-1], FORMAT, str(SHARE)], **options)
+
+        with patch("subprocess.Popen", idle):
+            super()._start()
+
+
+class FlakyActor(actor.TrialActor):
+    """The trial actor, with such a process."""
+
+    def setup(self, *arguments: Any, **shared: Any) -> None:
+        """Begin the first trial."""
+        with patch.object(attempts, "TrainingProcess", FlakyProcess):
+            super().setup(*arguments, **shared)
+
+
+class Memory(threading.Thread):
+    """Reads what this process holds, over and over."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.bytes: list[int] = []
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Until the end."""
+        while not self._over.wait(LOOK_SECONDS):
+            self.bytes.append(resident_bytes(os.getpid()))
+
+    def thirds(self) -> list[float]:
+        """Medians of the first, second and last third of the time."""
+        self._over.set()
+        self.join()
+        third = max(1, len(self.bytes) // 3)
+        return [statistics.median(self.bytes[at * third : (at + 1) * third] or self.bytes[-1:]) for at in range(3)]
+
+
+def flaky_sweep(trials: int, folder: Path) -> SweepFolder:
+    """Run it in this process."""
+    space = load_space(SPACE, {"weights": "none"})
+    rows = tuple(Row(f"{n}.jpg", n % 40, f"{n:064d}") for n in range(200))  # never opened
+    split = DataSplit(tuple(str(n) for n in range(40)), rows[:160], rows[160:], (), "as given", "none")
+    settings = SweepSettings(data=folder, cache=folder, trials=trials, concurrent=2, gpus_per_trial=0)
+    made = create_sweep(folder, f"soak-{trials}")
+    sweep.begin_record(made, space, split, settings)
+    with patch.object(sweep, "TrialActor", FlakyActor):
+        sweep.run_sweep(made, space, split, settings)
+    return made
+
+
+def outlived(folder: SweepFolder) -> Counter[str]:
+    """What trials went through and went on, by kind."""
+    said = (
+        cause
+        for trial in folder.all_trials()
+        for line in trial.read_history()[-1:]
+        for cause in line.get("outlived", ())
+    )
+    return Counter(cause.partition(":")[0] for cause in said)
+
+
+def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[Condition]]:
+    """One sweep, and what is left after it."""
+    memory, began = Memory(), time.perf_counter()
+    with connected(None):
+        memory.start()
+        made = flaky_sweep(options.trials, folder)
+        thirds = memory.thirds()
+        born = descendants(os.getpid())
+    seconds = time.perf_counter() - began
+    rows = read_rows(made)
+    study = optuna.load_study(study_name=made.name, storage=open_storage(made.study))
+    entered = Counter(trial.state for trial in study.trials)
+    left = gone(born, 30)
+    figures: Figures = {
+        "trials": options.trials,
+        "share_of_epochs_gone_wrong": SHARE,
+        "sweep_seconds": round(seconds, 1),
+        "states": dict(Counter(row.state for row in rows)),
+        "reasons": dict(Counter(row.reason.splitlines()[0][:80] for row in rows if row.reason)),
+        "outlived": dict(outlived(made)),
+        "driver_megabytes_by_third": [significant(value / 2**20) for value in thirds],
+    }
+    return figures, [
+        Condition("trials without an end", options.trials - sum(row.ended for row in rows), 0, at_most=True),
+        Condition("entries of the study that run or lack", options.trials - _closed(entered), 0, at_most=True),
+        Condition("growth of the driver, bytes", thirds[-1] - thirds[0], GROWTH, at_most=True),
+        Condition("processes left behind", len(left), 0, at_most=True),
+    ]
+
+
+def _closed(entered: Counter[TrialState]) -> int:
+    return sum(count for state, count in entered.items() if state.is_finished())
+
+
+def main() -> None:
+    """Measure in a folder of its own, which goes with it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--quick", action="store_true", help="a smoke run of 30 trials that writes nothing")
+    options = parser.parse_args()
+    options.trials = 30 if options.quick else options.trials
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    with tempfile.TemporaryDirectory(prefix="carsray-soak-") as folder:
+        publish("soak", partial(measure, options, Path(folder)), ("ray", "optuna"), keep=not options.quick)
+
+
+if __name__ == "__main__":
+    main()

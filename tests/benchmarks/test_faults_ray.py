@@ -1,0 +1,107 @@
+"""Parts of real sweeps are killed, and their records damaged: the short form of the benchmark `faults`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts/benchmarks"))
+
+import faults
+from account import epochs_on_record, numbers_of
+from faults import Stage
+from processes import wait_for
+
+from carsray.results import SweepFolder, read_rows
+from carsray.tuning.study import open_storage
+
+pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+
+TRIALS = 4
+
+
+def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=folder.name, storage=open_storage(folder.study)).trials
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(tmp_path_factory.mktemp("faults"), TRIALS, seed=0)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stage: Stage) -> SweepFolder:
+    process, folder = stage.sweep("undisturbed")
+    assert process.wait(faults.LONGEST) == 0
+    return folder
+
+
+def test_a_killed_driver_loses_nothing_that_was_saved_and_leaves_no_process(
+    stage: Stage, undisturbed: SweepFolder
+) -> None:
+    fault = faults.driver_killed(stage, undisturbed, kills=2)
+    assert fault.kills == 2
+    assert (fault.again, fault.missing, fault.same, fault.left) == (0, 0, True, 0)
+
+
+@pytest.mark.parametrize("part", faults.PARTS)
+def test_a_sweep_goes_on_without_a_part_that_was_killed(part: str, stage: Stage, undisturbed: SweepFolder) -> None:
+    fault = faults.part_killed(stage, undisturbed, part, kills=1)
+    assert fault.kills == 1
+    assert (fault.again, fault.missing, fault.same) == (0, 0, True)
+
+
+def damage(folder: SweepFolder) -> None:
+    """A line of history cut short, a changed bit in every snapshot, the study's file lost."""
+    (under_way,) = [row for row in read_rows(folder) if row.state == "running"]
+    with folder.trial(under_way.trial).history.open("a") as file:
+        file.write('{"epoch": 7, "val/acc')
+    for trial in folder.all_trials():
+        if trial.snapshot.exists():
+            content = bytearray(trial.snapshot.read_bytes())
+            content[-1] ^= 1
+            trial.snapshot.write_bytes(content)
+    folder.study.unlink()
+
+
+def test_a_record_damaged_after_a_kill_comes_to_the_same_end(stage: Stage, undisturbed: SweepFolder) -> None:
+    process, folder = stage.sweep("damaged")
+    assert wait_for(lambda: epochs_on_record(folder) >= 5, process.pid)
+    faults.killed_with_all(process)
+    damage(folder)
+    assert stage.resume("damaged").wait(faults.LONGEST) == 0, stage.said.read_text()
+    assert numbers_of(folder) == numbers_of(undisturbed)
+    assert len(study_of(folder)) == TRIALS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_a_full_disk_ends_the_sweep_with_one_line_and_resume_goes_on(stage: Stage, undisturbed: SweepFolder) -> None:
+    elsewhere = Stage(stage.root / "elsewhere", TRIALS, seed=0)
+    fault = faults.disk_filled(elsewhere, undisturbed)
+    assert (fault.again, fault.missing, fault.same) == (0, 0, True)
+    said = elsewhere.said.read_text()
+    assert "Traceback" not in said
+    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert line.endswith(
+        "cannot be written: No space left on device. Free space or choose another folder, "
+        "then go on with: carsray resume full"
+    )
+
+
+def test_trials_of_a_node_that_is_gone_go_on_elsewhere(stage: Stage) -> None:
+    fault = faults.nodes_lost(stage, kills=1)
+    assert fault.kills == 1
+    assert (fault.again, fault.missing) == (0, 0)
+
+
+def test_a_sweep_in_which_everything_goes_wrong_now_and_then_accounts_for_every_trial() -> None:
+    script = Path(faults.__file__).with_name("soak.py")
+    done = subprocess.run([sys.executable, script, "--quick"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout[done.stdout.index("{\n") : done.stdout.index("\n}\n") + 2])
+    assert sum(found["states"].values()) == found["trials"]
+    assert [condition["what"] for condition in found["conditions"] if not condition["met"]] == []
