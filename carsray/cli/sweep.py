@@ -36,9 +36,11 @@ def sweep(asked: Asked, name: str | None, results: Path) -> None:
             split = asked.split()  # before the imports below: a wrong path is told at once, not after Ray has loaded
             from carsray.cluster.connect import connected
             from carsray.results import create_sweep, next_name
+            from carsray.tuning.resources import share_out
             from carsray.tuning.sweep import begin_record
 
-            stack.enter_context(connected(asked.settings.address))  # Ray's processes start while the check runs
+            nodes = stack.enter_context(connected(asked.settings.address))  # its processes start while the check runs
+            share_out(nodes, asked.settings)  # what no node can hold is refused before anything is written
             checked()
         folder = create_sweep(results, name or next_name(results, asked.space.name))
         begin_record(folder, asked.space, split, asked.settings)

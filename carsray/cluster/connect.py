@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
+from ray.exceptions import AuthenticationError
 
 from carsray.errors import ClusterError
 
@@ -21,6 +22,9 @@ class Node:
     name: str
     cpus: float
     gpus: float
+    id: str = ""
+    store_bytes: int = 0
+    """The size of its object store."""
 
 
 @contextmanager
@@ -50,6 +54,11 @@ def connected(address: str | None) -> Iterator[list[Node]]:
         raise ClusterError(
             f"--address {address}: no Ray cluster answers ({reason}). Start one with: ray start --head"
         ) from None
+    except AuthenticationError as error:
+        raise ClusterError(
+            f"--address {address}: the cluster asks for a token ({error.message}). "
+            "Copy its ~/.ray/auth_token here, and set RAY_AUTH_MODE=token"
+        ) from None
     try:
         yield alive_nodes()
     finally:
@@ -75,5 +84,7 @@ def alive_nodes() -> list[Node]:
     for entry in sorted(ray.nodes(), key=lambda entry: "node:__internal_head__" not in entry["Resources"]):
         if entry["Alive"]:
             held = entry["Resources"]
-            nodes.append(Node(entry["NodeManagerHostname"], held.get("CPU", 0.0), held.get("GPU", 0.0)))
+            store = int(held.get("object_store_memory", 0))
+            cpus, gpus = held.get("CPU", 0.0), held.get("GPU", 0.0)
+            nodes.append(Node(entry["NodeManagerHostname"], cpus, gpus, entry["NodeID"], store))
     return nodes

@@ -67,6 +67,13 @@ def test_a_name_that_is_taken(sweep: Sweep, tmp_path: Path) -> None:
     assert "carsray resume cars-1" in err
 
 
+def test_more_gpus_than_any_node_has(sweep: Sweep, tmp_path: Path) -> None:
+    code, err = sweep(folders(tmp_path / "pictures", {"a": 5, "b": 5}), "--gpus-per-trial", "64")
+    assert code == 2
+    assert "--gpus-per-trial 64: no node has that many; the largest has" in one_line(err)
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_folder_with_one_class(sweep: Sweep, tmp_path: Path) -> None:
     code, err = sweep(folders(tmp_path / "pictures", {"a": 5}))
     assert code == 2
