@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 from ray.exceptions import AuthenticationError
@@ -48,6 +49,7 @@ def connected(address: str | None) -> Iterator[list[Node]]:
             log_to_driver=False,
             logging_level=logging.ERROR,
             namespace="carsray",
+            runtime_env=_own_code() if address else None,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -63,6 +65,11 @@ def connected(address: str | None) -> Iterator[list[Node]]:
         yield alive_nodes()
     finally:
         ray.shutdown()
+
+
+def _own_code() -> dict[str, list[str]]:
+    """The package as it is here, for every node: one that has another version installed, or none, runs this one."""
+    return {"py_modules": [str(Path(__file__).parents[1])], "excludes": ["__pycache__"]}
 
 
 def _check_answers(address: str | None) -> None:

@@ -17,7 +17,6 @@ from carsray.errors import CarsrayError, ConfigError, ResultsError, SweepFailed
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 

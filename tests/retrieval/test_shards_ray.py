@@ -24,7 +24,7 @@ from carsray.retrieval.search import search
 from carsray.retrieval.shards import embed_in_shards, search_in_shards
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
