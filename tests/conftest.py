@@ -11,7 +11,7 @@ settings.load_profile("carsray")
 
 
 class OneRayAFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist's own code is untyped
-    """A folder's files named test_*_ray.py run in one worker, since they share a cluster; others where there is room."""
+    """A folder's files named test_*_ray.py run in one worker: they share a cluster. Others where there is room."""
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid.rpartition("/")[0] if "_ray.py::" in nodeid else nodeid

@@ -5,7 +5,7 @@
 Each kill is SIGKILL, at a random moment, on a sweep of the custom CNN over drawn pictures, one trial at a time, so that
 its decisions can be compared with those of a sweep that nobody disturbed. Counted are
 
-    kills        how often
+    kills        how often; in a sweep that ends before, fewer than asked for
     finished     epochs on record at the moments of the kills, in all
     unsaved      of these, epochs after the last snapshot of a trial under way: they are trained again
     again        epochs before it that were trained again all the same: there should be none
@@ -32,7 +32,7 @@ from processes import command_line, descendants, gone, kill, named, wait_for
 from ray.cluster_utils import Cluster
 
 from carsray.data.drawn.folder import draw_cars
-from carsray.results import SweepFolder
+from carsray.results import SweepFolder, read_rows
 
 SPACE = """
 [objective]
@@ -126,14 +126,20 @@ def driver_killed(stage: Stage, undisturbed: SweepFolder, kills: int) -> Fault:
 
 
 def part_killed(stage: Stage, undisturbed: SweepFolder, part: str, kills: int) -> Fault:
-    """A process below the driver, one of PARTS, while the sweep goes on."""
+    """A process below the driver, one of PARTS, while the sweep goes on; once in a trial at most.
+
+    A training process killed twice in one is taken to lack memory: its batches are cut in two, and its numbers change.
+    """
     process, folder = stage.sweep(part)
     account = Account(folder)
+    struck: set[int] = set()
     while account.kills < kills and _moment(process, folder, stage.random):
-        found = named(descendants(process.pid), *PARTS[part])
+        running = {row.trial for row in read_rows(folder) if row.state == "running"} - struck
+        found = named(descendants(process.pid), *PARTS[part]) if running else []
         for pid in found[:1]:
             kill(pid)
             account.note()
+            struck |= running
     process.wait(LONGEST)
     return account.closed(part.replace("-", " "), stage.trials, undisturbed)
 
