@@ -49,7 +49,8 @@ def test_a_killed_driver_loses_nothing_that_was_saved_and_leaves_no_process(
     assert (fault.again, fault.missing, fault.same, fault.left) == (0, 0, True, 0)
 
 
-@pytest.mark.parametrize("part", ["trial-actor", pytest.param("training-process", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("part", faults.PARTS)
 def test_a_sweep_goes_on_without_a_part_that_was_killed(part: str, stage: Stage, undisturbed: SweepFolder) -> None:
     fault = faults.part_killed(stage, undisturbed, part, kills=1)
     assert fault.kills == 1

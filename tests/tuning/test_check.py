@@ -47,6 +47,7 @@ def test_weights_are_tried_with_every_backbone_that_is_searched(tmp_path: Path) 
         check(both, weights=str(tmp_path / "mobilenet.pth"))
 
 
-def test_an_address_where_nothing_answers_is_told_at_once() -> None:
+def test_an_address_where_nothing_answers_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests may have left a connection open
     with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1: nothing answers"), connected("127.0.0.1:1"):
         pass
