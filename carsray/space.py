@@ -21,8 +21,7 @@ class Objective(BaseModel):
     """Epochs at which ASHA compares trials; those past the last epoch are dropped."""
     reduction: Annotated[float, Field(gt=1, le=10)] = 3
     noise: bool = True
-    """Whether who lies within the noise of the cut at the first rung goes on as well: a sixth more time, by simulation
-    on recorded curves, for a slightly better best."""
+    """Whether who lies within the noise of the cut at the first rung goes on as well; else the cut is sharp."""
     """Of this many trials at a rung one goes on."""
 
 

@@ -1,7 +1,7 @@
 """A digest inside a safetensors file, so that a damaged one is noticed when it is read. Imports no torch.
 
-The file says how long its header is (8 bytes), then come the header, in JSON, and the values, whose digest it is:
-https://huggingface.co/docs/safetensors/index#format
+The file says how long its header is (8 bytes), then come the header, in JSON, and the values. The digest is of all
+that, with UNKNOWN in its own place: https://huggingface.co/docs/safetensors/index#format
 """
 
 import hashlib
@@ -15,10 +15,8 @@ UNKNOWN = "0" * 32
 
 
 def with_digest(data: bytes) -> bytes:
-    """The file with the digest of its values in place of UNKNOWN, which is as long."""
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = data[:start].replace(UNKNOWN.encode(), _digest(data[start:]).encode(), 1)
-    return header + data[start:]
+    """The file with its digest in place of UNKNOWN, which is as long."""
+    return data.replace(UNKNOWN.encode(), _digest(data).encode(), 1)
 
 
 def checked_metadata(data: bytes) -> Mapping[str, Any]:
@@ -26,14 +24,14 @@ def checked_metadata(data: bytes) -> Mapping[str, Any]:
     start = 8 + int.from_bytes(data[:8], "little")
     try:
         metadata = json.loads(data[8:start])["__metadata__"]
-        found = metadata[KEY]
-    except (ValueError, KeyError, TypeError):
+        found = metadata[KEY].encode()
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError("no header with a digest") from None
-    if found != _digest(data[start:]):
-        raise ValueError("its values are not those that were written")
+    if found.decode() != _digest(data.replace(found, UNKNOWN.encode(), 1)):
+        raise ValueError("it is not what was written")
     assert isinstance(metadata, dict)
     return metadata
 
 
-def _digest(values: bytes) -> str:
-    return hashlib.blake2b(values, digest_size=len(UNKNOWN) // 2).hexdigest()
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=len(UNKNOWN) // 2).hexdigest()

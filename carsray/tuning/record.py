@@ -62,6 +62,8 @@ class Recorder(Callback):
         """A trial begins with its config and an empty history, or goes on where its snapshot was made."""
         number, going_on = trial.config["trial"], trial.config.get("going_on")
         if going_on:
+            # The actor has it by now; held here, it would stay in Ray's object store until the sweep ends.
+            going_on.pop("snapshot", None)
             self._update(replace(self.rows[number], state="running"))
             return
         row = self._new_row(trial)

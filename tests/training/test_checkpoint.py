@@ -10,6 +10,7 @@ from carsray.errors import ResultsError
 from carsray.models.build import build_network
 from carsray.models.network import Network
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes, load_checkpoint
+from carsray.training.digest import KEY, UNKNOWN, with_digest
 
 FROZEN = {"backbone": "mobilenet_v2", "weights": "none", "unfreeze_depth": 2, "image_size": 32, "pack_size": 40}
 
@@ -82,8 +83,9 @@ def test_safetensors_of_other_programs_are_refused(metadata: dict[str, str] | No
 
 
 def test_a_file_of_an_earlier_format_says_which(tmp_path: Path) -> None:
-    path = saved(tmp_path / "checkpoint.safetensors")
-    path.write_bytes(path.read_bytes().replace(b"carsray-2", b"carsray-9", 1))
+    path = tmp_path / "checkpoint.safetensors"
+    metadata = {"format": "carsray-9", KEY: UNKNOWN}
+    path.write_bytes(with_digest(safetensors.torch.save({"weight": torch.zeros(2)}, metadata)))
     with pytest.raises(ResultsError, match="format 'carsray-9' is not carsray-2"):
         load_checkpoint(path)
 
@@ -93,5 +95,5 @@ def test_a_single_changed_bit_is_noticed(tmp_path: Path) -> None:
     damaged = bytearray(path.read_bytes())
     damaged[-1000] ^= 1
     path.write_bytes(damaged)
-    with pytest.raises(ResultsError, match="its values are not those that were written"):
+    with pytest.raises(ResultsError, match="it is not what was written"):
         load_checkpoint(path)

@@ -16,17 +16,16 @@ def test_the_file_stays_a_safetensors_file() -> None:
 
 
 @given(at=st.integers(0, len(FILE) - 1), bit=st.integers(0, 7))
-def test_no_changed_bit_of_the_values_goes_unnoticed(at: int, bit: int) -> None:
-    start = 8 + int.from_bytes(FILE[:8], "little")
+def test_no_changed_bit_goes_unnoticed(at: int, bit: int) -> None:
     damaged = bytearray(FILE)
-    damaged[max(at, start)] ^= 1 << bit
-    with pytest.raises(ValueError, match="not those that were written"):
+    damaged[at] ^= 1 << bit
+    with pytest.raises(ValueError, match=r"no header with a digest|not what was written"):
         checked_metadata(bytes(damaged))
 
 
 @given(end=st.integers(0, len(FILE) - 1))
 def test_a_file_cut_short_anywhere_is_refused(end: int) -> None:
-    with pytest.raises(ValueError, match=r"no header with a digest|not those that were written"):
+    with pytest.raises(ValueError, match=r"no header with a digest|not what was written"):
         checked_metadata(FILE[:end])
 
 
