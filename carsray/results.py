@@ -141,13 +141,16 @@ class SweepFolder:
 
 
 def create_sweep(results: Path, name: str) -> SweepFolder:
-    """A new, empty results folder. Raises ResultsError if the name is taken, no name for a folder, or unwritable."""
+    """A new, empty results folder. Raises ResultsError if the name is taken, no name for a folder, or unwritable.
+
+    What a process left that died before it wrote sweep.json holds nothing, and bars no name.
+    """
     if not name or name != Path(name).name or name.startswith("."):
         raise ResultsError(f"--name {name!r}: must be a plain folder name such as cars-1")
     folder = SweepFolder(results / name)
     try:
-        folder.root.mkdir(parents=True)
-        folder.trials.mkdir()
+        folder.root.mkdir(parents=True, exist_ok=_left_empty(folder))
+        folder.trials.mkdir(exist_ok=True)
     except FileExistsError:
         raise ResultsError(
             f"{folder.root}: exists already. Choose another --name, or go on with: carsray resume {name}"
@@ -155,6 +158,13 @@ def create_sweep(results: Path, name: str) -> SweepFolder:
     except OSError as error:
         raise ResultsError(f"{folder.root}: cannot be created: {error.strerror}. Choose another --results") from None
     return folder
+
+
+def _left_empty(folder: SweepFolder) -> bool:
+    """Whether there is no more than what `begin_record` writes before sweep.json, and no trial."""
+    entries = folder.root.iterdir() if folder.root.is_dir() else ()
+    there = {path.name for path in entries if not path.name.endswith(".partial")}
+    return there <= {folder.trials.name, folder.space.name, folder.split.name} and not any(folder.all_trials())
 
 
 def next_name(results: Path, stem: str) -> str:

@@ -67,18 +67,23 @@ def test_a_sweep_makes_the_folder_of_all_sweeps(tmp_path: Path) -> None:
 
 
 def test_a_taken_name_is_told_with_what_to_do(sweep: SweepFolder, tmp_path: Path) -> None:
+    sweep.settings.write_text("{}")
     with pytest.raises(ResultsError, match=r"cars-1: exists already\. Choose another --name, or .* carsray resume car"):
         create_sweep(tmp_path, "cars-1")
 
 
-@pytest.mark.parametrize("kind", ["folder without trials", "file"])
-def test_a_name_is_taken_by_whatever_has_it(tmp_path: Path, kind: str) -> None:
-    if kind == "file":
-        (tmp_path / "cars-1").write_text("")
-    else:
-        (tmp_path / "cars-1").mkdir()
+@pytest.mark.parametrize("inside", [None, "report.md", "trials/0000/config.json"])
+def test_a_name_is_taken_by_whatever_has_it(tmp_path: Path, inside: str | None) -> None:
+    path = tmp_path / "cars-1" / inside if inside else tmp_path / "cars-1"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
     with pytest.raises(ResultsError, match="exists already"):
         create_sweep(tmp_path, "cars-1")
+
+
+def test_a_sweep_that_died_before_it_had_a_record_bars_no_name(sweep: SweepFolder, tmp_path: Path) -> None:
+    sweep.space.write_text("")
+    assert create_sweep(tmp_path, "cars-1").trials.is_dir()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a/", "/tmp/a"])

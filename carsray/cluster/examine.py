@@ -11,7 +11,7 @@ from netrc import NetrcParseError, netrc
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PACKAGES = ("carsray", "torch", "torchvision", "ray", "optuna", "numpy")
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 SHARED_MEMORY = Path("/dev/shm")
 WANDB_URL = "https://api.wandb.ai"
 

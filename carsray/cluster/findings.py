@@ -14,8 +14,8 @@ from carsray.cluster.examine import DriverFacts, Examined, NodeFacts
 Level = Literal["ok", "warning", "error"]
 """A warning is a sweep that runs slower, or in the open; an error one whose trials fail or differ from node to node."""
 
-EXACT = ("python", "carsray", "torch", "torchvision", "ray")
-"""What trials are made of: where it differs, their results do."""
+EXACT = ("python", "torch", "torchvision", "ray")
+"""What trials are made of: where it differs, their results do. carsray itself travels with the sweep."""
 LITTLE_DISK = 10 * 10**9
 """A pack of Stanford Cars at 224 pixels has two gigabytes; activations of frozen prefixes take up to twenty more."""
 NAMED = 3
@@ -56,7 +56,7 @@ def listed(names: Sequence[str]) -> str:
 
 def _unanswered(node: Examined) -> Finding:
     if "No module named" in node.problem:
-        remedy = "Install carsray there, into the Python that Ray runs in, as it is on the other nodes"
+        remedy = "Install what carsray needs there, into the Python that Ray runs in, as on the other nodes"
     else:
         remedy = "Look there for what hangs or breaks: df and nvidia-smi often tell. ray stop takes a node out"
     return Finding("error", "answer", node.name, node.problem, remedy)

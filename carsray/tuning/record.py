@@ -11,7 +11,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from carsray.errors import ResultsError
-from carsray.results import State, SweepFolder, TrialRow, TrialState, ranked, write_table
+from carsray.results import BEST, State, SweepFolder, TrialRow, TrialState, ranked, write_table
 from carsray.space import Space
 from carsray.training.standing import snapshot_standing
 from carsray.tuning.kept import Kept
@@ -19,6 +19,10 @@ from carsray.tuning.parcel import Parcel
 
 TABLE_SECONDS = 2.0
 """Least time between two writes of trials.csv, which is written whole."""
+
+STAYS = {"trial_id", "training_iteration", "done", "epoch", BEST, "failed", "kind", "pid", "node_ip"}
+"""What Ray and the searcher still ask for when a result is on record. Ray keeps all that is left in it, and ten running
+means of every number, for as long as the sweep lasts."""
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -92,23 +96,25 @@ class Recorder(Callback):
     ) -> None:
         """An epoch has ended: one line of history, and the weights where they came along."""
         number = trial.config["trial"]
-        # Popped, or Ray would keep them with the trial's last result.
-        checkpoint: Parcel | None = result.pop("checkpoint", None)
-        snapshot: Parcel | None = result.pop("snapshot", None)
-        row = replace(self.rows[number], node=result["node"])
-        if "failed" in result:
-            self._update(replace(row, reason=result["failed"]))
+        said = dict(result)
+        for key in said.keys() - STAYS:
+            del result[key]
+        row = replace(self.rows[number], node=said["node"])
+        if "failed" in said:
+            self._update(replace(row, reason=said["failed"]))
             return
-        metrics = {key: value for key, value in result.items() if key in ("epoch", "outlived") or "/" in key}
+        metrics = {key: value for key, value in said.items() if key in ("epoch", "outlived") or "/" in key}
         metrics["time"] = round(time.time(), 2)
         self.folder.trial(number).append(metrics)
+        checkpoint: Parcel | None = said.get("checkpoint")
+        snapshot: Parcel | None = said.get("snapshot")
         if checkpoint:
             self._kept.checkpoint(number, checkpoint.content)
         if snapshot:
             self._kept.snapshot(number, snapshot.content)
         # The scheduler has decided by now.
         state: State = "paused" if trial.status == Trial.PAUSED else "running"
-        self._update(replace(row.after(metrics, result["time_this_iter_s"]), state=state))
+        self._update(replace(row.after(metrics, said["time_this_iter_s"]), state=state))
         if snapshot:
             self._kept.tidy(self.rows)
 

@@ -216,9 +216,11 @@ def _fit(trainable: Any, config: tune.TuneConfig, callbacks: list[tune.Callback]
 
 
 def _quiet() -> None:
-    """Ray's and Optuna's own console output repeats, less well, what the view shows."""
+    """Ray's and Optuna's own console output repeats, less well, what the view shows, and Ray's state the record."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    # All its trials as JSON, in memory and on disk, again and again: what nobody will read, and more with every trial.
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
     # The searcher itself sees to it that no trial waits for a slot; Ray's own limit would start one actor at a time:
     # https://github.com/ray-project/ray/issues/46965
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")

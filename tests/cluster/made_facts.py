@@ -5,7 +5,7 @@ from typing import Any
 
 from carsray.cluster.examine import DriverFacts, Examined, Gpu, NodeFacts
 
-VERSIONS: dict[str, str | None] = {"python": "3.11.9", "carsray": "0.1.0", "torch": "2.9.0", "numpy": "2.3.0"}
+VERSIONS: dict[str, str | None] = {"python": "3.11.9", "torch": "2.9.0", "numpy": "2.3.0"}
 STORE = 4 * 10**9
 
 

@@ -59,7 +59,7 @@ def test_every_node_is_examined_where_it_is_even_without_processors(nodes: list[
     for each in examined:
         assert each.problem == ""
         assert each.facts is not None
-        assert each.facts.versions["carsray"] == version("carsray")
+        assert each.facts.versions["torch"] == version("torch")
         assert each.facts.cache == tmp_path / "cache"
         assert each.facts.data_problem == "No such file or directory"
 

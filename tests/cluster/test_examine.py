@@ -24,7 +24,7 @@ def netrc_of(path: Path, machine: str) -> Path:
 
 def test_this_machine_is_found_as_it_is(tmp_path: Path) -> None:
     facts = examine_node(tmp_path / "cache", tmp_path)
-    assert facts.versions["carsray"] == version("carsray")
+    assert facts.versions["torch"] == version("torch")
     assert facts.versions["torch"]
     assert facts.torch_problem == ""
     assert facts.cache_problem == ""

@@ -67,24 +67,6 @@ def test_the_record_is_looked_for_where_results_says(calls: Path, tmp_path: Path
     assert calls.read_text().splitlines()[0] == "sweep"
 
 
-def test_a_folder_without_record_and_trials_makes_way(calls: Path, tmp_path: Path) -> None:
-    (tmp_path / "results/cars-1/trials").mkdir(parents=True)
-    (tmp_path / "results/cars-1/space.toml").write_text("")
-    run("cars-1", "cnn.toml")
-    assert calls.read_text().splitlines()[0] == "sweep"
-    (aside,) = (tmp_path / "results").iterdir()
-    assert aside.name.startswith("cars-1.cut-off-")
-
-
-@pytest.mark.parametrize("inside", ["report.md", "trials/0000/config.json"])
-def test_a_folder_that_holds_anything_else_stays(calls: Path, tmp_path: Path, inside: str) -> None:
-    path = tmp_path / "results/cars-1" / inside
-    path.parent.mkdir(parents=True)
-    path.write_text("")
-    run("cars-1", "cnn.toml")
-    assert path.exists()
-
-
 @pytest.mark.parametrize("code", [1, 2, 130])
 def test_the_exit_code_is_carsrays(calls: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     monkeypatch.setenv("CODE", str(code))

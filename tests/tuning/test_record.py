@@ -84,6 +84,14 @@ def test_weights_are_written_and_do_not_stay_with_the_result(folder: SweepFolder
     assert "checkpoint" not in result
 
 
+def test_of_a_result_on_record_only_what_ray_asks_for_stays_in_memory(folder: SweepFolder) -> None:
+    recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
+    recorder.on_trial_start(0, [], trial)
+    result = result_of(1, 0.3, 0.3, config=trial.config, trial_id="a", time_total_s=3.0)
+    recorder.on_trial_result(0, [], trial, result)
+    assert result.keys() == {"epoch", BEST, "pid", "training_iteration", "done", "trial_id"}
+
+
 def test_a_failed_trial_keeps_its_reason_and_what_it_had_reached(folder: SweepFolder) -> None:
     recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
     recorder.on_trial_start(0, [], trial)
