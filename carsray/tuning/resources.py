@@ -45,6 +45,18 @@ def share_out(nodes: Sequence[Node], settings: SweepSettings) -> Resources:
     return Resources(_cpus(nodes, slots, concurrent), gpus, concurrent)
 
 
+def room_for(nodes: Sequence[Node], share: Resources, settings: SweepSettings) -> int:
+    """How many trials of this share the nodes hold by now: some may have come, or gone, since it was worked out."""
+    held = (min(_fit(node.cpus, share.cpus), _fit(node.gpus, share.gpus)) for node in nodes)
+    most = settings.concurrent or (settings.trials if share.gpus else MOST_WITHOUT_GPUS)
+    return min(most, settings.trials, int(sum(held)))
+
+
+def _fit(there: float, each: float) -> float:
+    """A node that lacks a thousandth of what its trials ask for holds one fewer."""
+    return math.floor(there / each + 1e-6) if each else math.inf
+
+
 def trials_per_gpu(needed: int, total: int, cpus: float) -> int:
     """How many trials may share a GPU: each needs so many bytes of the total, and one of the processors beside it."""
     room = int(total * (1 - GPU_MARGIN))

@@ -4,6 +4,7 @@ Ray's own ASHA stops for good whoever misses the cut of the moment, and lets the
 reached; both waste epochs. Pausing costs a snapshot.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from carsray.tuning.turns import Turns
+
+LOOK_SECONDS = 15.0
+"""Between two looks at the cluster."""
 
 
 class RungScheduler(ASHAScheduler):
@@ -25,8 +29,11 @@ class RungScheduler(ASHAScheduler):
         epochs: int,
         going_on: Callable[[int], dict[str, Any] | None],
         spent: Callable[[], str] = lambda: "",
+        room: Callable[[], int] | None = None,
     ) -> None:
         """``going_on`` gives what a trial's config takes to start from its snapshot; none: it starts over.
+
+        ``room`` is asked now and then how many trials the cluster holds, which may grow.
 
         Once ``spent`` gives a reason the sweep winds down: no trial begins, those that run end at their next report.
         """
@@ -35,6 +42,7 @@ class RungScheduler(ASHAScheduler):
         self.enough = ""
         """Why the sweep winds down, if it does."""
         self._paused: dict[int, Trial] = {}
+        self._room, self._looked = room, time.monotonic()
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """A trial that the searcher has proposed."""
@@ -60,6 +68,7 @@ class RungScheduler(ASHAScheduler):
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The paused trial whose turn it is; those that the searcher has proposed, Ray starts by itself."""
         self._winding_down()
+        self._look_for_room()
         number = self._turns.promoted()
         if number in self._paused:
             trial = self._paused.pop(number)
@@ -70,6 +79,12 @@ class RungScheduler(ASHAScheduler):
             for trial in list(self._paused.values()):
                 tune_controller.stop_trial(trial)
         return None
+
+    def _look_for_room(self) -> None:
+        """Nodes that joined hold trials, too. One that was lost is expected back: its trials wait for their slots."""
+        if self._room and time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._turns.slots = max(self._turns.slots, self._room())
+            self._looked = time.monotonic()
 
     def _winding_down(self) -> bool:
         self.enough = self.enough or self._spent()

@@ -17,7 +17,7 @@ from typing import Any
 import optuna
 from ray import tune
 
-from carsray.cluster.connect import connected
+from carsray.cluster.connect import alive_nodes, connected
 from carsray.commit import git_commit
 from carsray.config import RunConfig, SweepSettings
 from carsray.data.records import DataSplit
@@ -31,7 +31,7 @@ from carsray.space_file import load_space
 from carsray.tuning.actor import TrialActor
 from carsray.tuning.budget import Budget, hours_worked
 from carsray.tuning.record import Recorder
-from carsray.tuning.resources import Resources, share_out
+from carsray.tuning.resources import Resources, room_for, share_out
 from carsray.tuning.rungs import RungTable
 from carsray.tuning.scheduler import RungScheduler
 from carsray.tuning.search import FAILURES_IN_A_ROW, SpaceSearch
@@ -118,7 +118,10 @@ def run_sweep(
         file = StudyFile(folder.study, folder.name)
         search = SpaceSearch(space, file, settings.seed, turns, recorder.going_on)
         search.take_up(before, histories)
-        scheduler = RungScheduler(turns, space.epochs, recorder.going_on, partial(budget.spent, recorder.rows))
+        spent = partial(budget.spent, recorder.rows)
+        scheduler = RungScheduler(
+            turns, space.epochs, recorder.going_on, spent, lambda: room_for(alive_nodes(), resources, settings)
+        )
         folder.append_run("began", **_circumstances())
         try:
             _fit(

@@ -20,14 +20,14 @@ class Turns:
         The ``baseline`` is what the others are to beat: it runs to its end without a pause.
         """
         self.table, self.new, self._baseline = table, new, baseline
-        self._slots, self._cut_off = slots, list(cut_off)
+        self.slots, self._cut_off = slots, list(cut_off)
         self._running: set[int] = set()
         self._begun: set[int] = set()
         self._losses: Counter[int] = Counter()
 
     def free(self) -> bool:
         """Whether there is a slot that nobody has."""
-        return len(self._running) < self._slots
+        return len(self._running) < self.slots
 
     def promoted(self) -> int | None:
         """The paused trial that is to go on now."""

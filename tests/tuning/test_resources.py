@@ -3,13 +3,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from carsray.cluster.connect import Node
 from carsray.config import SweepSettings
 from carsray.errors import ClusterError
-from carsray.tuning.resources import Resources, share_out, trials_per_gpu
+from carsray.tuning.resources import MOST_WITHOUT_GPUS, Resources, room_for, share_out, trials_per_gpu
 
 
 def settings_of(trials: int = 100, **asked: Any) -> SweepSettings:
@@ -93,6 +93,44 @@ def test_what_is_promised_fits_at_the_same_time(
 )
 def test_trials_share_a_gpu_as_memory_and_processors_allow(needed: int, cpus: float, expected: int) -> None:
     assert trials_per_gpu(needed * 2**30, 80 * 2**30, cpus) == expected
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 8)), min_size=1, max_size=5),
+    st.none() | st.integers(1, 30),
+    st.none() | st.sampled_from([0.0, 1.0, 2.0, 0.5, 1 / 3, 0.25]),
+    st.integers(1, 50),
+)
+def test_while_no_node_joins_there_is_room_for_what_was_promised(
+    shapes: list[tuple[float, float]], concurrent: int | None, gpus: float | None, trials: int
+) -> None:
+    nodes, asked = nodes_of(*shapes), settings_of(trials, concurrent=concurrent, gpus_per_trial=gpus)
+    try:
+        share = share_out(nodes, asked)
+    except ClusterError:
+        assume(False)
+    assert room_for(nodes, share, asked) >= min(share.concurrent, MOST_WITHOUT_GPUS)
+
+
+@pytest.mark.parametrize(
+    ("joined", "asked", "room"),
+    [
+        ([(16, 4)], {}, 8),
+        ([(16, 4), (4, 0)], {}, 8),
+        ([(2, 4)], {}, 4),  # with no processors for them, GPUs are of no use
+        ([(16, 4)], {"concurrent": 6}, 6),
+        ([(16, 4)], {"trials": 5}, 5),
+    ],
+)
+def test_nodes_that_join_are_room_for_more(joined: list[tuple[float, float]], asked: dict[str, Any], room: int) -> None:
+    begun = nodes_of((16, 4))
+    share = share_out(begun, settings_of(**asked))
+    assert room_for([*begun, *nodes_of(*joined)], share, settings_of(**asked)) == room
+
+
+def test_without_gpus_there_is_no_room_for_more_than_the_sampler_can_learn_from() -> None:
+    share = share_out(nodes_of((4, 0)), settings_of())
+    assert room_for(nodes_of((4, 0), (64, 0)), share, settings_of()) == 8
 
 
 @pytest.mark.parametrize("fit", [1, 2, 4, 8])

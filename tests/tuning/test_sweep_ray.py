@@ -133,15 +133,20 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], Non
     return use
 
 
-def test_half_a_gpu_a_trial_fills_every_gpu_of_every_node(
-    run: Run, home: Path, split: DataSplit, watch: Callable[[Callable[[], None]], None]
-) -> None:
-    # Training waits for its pack, and the pack for this lock: no trial ends before the twelfth has started.
-    space, cache = space_of(epochs=1), home / "another cache"
+def hold_up(split: DataSplit, space: Space, cache: Path) -> FileLock:
+    """Training waits for its pack, and the pack for this lock: no trial ends before it is released."""
     key = pack_key(split.train, space.config(space.start[0]))
     (cache / "packs").mkdir(parents=True)
     lock = FileLock(cache / "packs" / f"{key}.npy.lock", thread_local=False)
     lock.acquire()
+    return lock
+
+
+def test_half_a_gpu_a_trial_fills_every_gpu_of_every_node(
+    run: Run, home: Path, split: DataSplit, watch: Callable[[Callable[[], None]], None]
+) -> None:
+    space, cache = space_of(epochs=1), home / "another cache"
+    lock = hold_up(split, space, cache)
     began = time.monotonic()
 
     def release() -> None:
@@ -154,6 +159,34 @@ def test_half_a_gpu_a_trial_fills_every_gpu_of_every_node(
     assert {row.state for row in rows} == {"finished"}
     nodes = [folder.trial(row.trial).read_state().node for row in rows]
     assert sorted(nodes.count(node) for node in {*nodes}) == [4, 4, 4]
+
+
+def test_a_node_that_joins_gets_trials(
+    run: Run,
+    cluster: Cluster,
+    home: Path,
+    split: DataSplit,
+    watch: Callable[[Callable[[], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("carsray.tuning.scheduler.LOOK_SECONDS", 0)
+    space, cache = space_of(epochs=1), home / "a third cache"
+    lock = hold_up(split, space, cache)
+    began, joined = time.monotonic(), []
+
+    def join() -> None:
+        if Watching.most == 6 and not joined:
+            joined.append(cluster.add_node(num_cpus=2, num_gpus=2))
+        if Watching.most == 8 or time.monotonic() - began > WAIT_SECONDS:
+            lock.release()
+
+    watch(join)
+    try:
+        _, rows = run("joined", space, trials=8, gpus_per_trial=1, cache=cache)
+    finally:
+        cluster.remove_node(joined[0])
+    assert Watching.most == 8
+    assert {row.state for row in rows} == {"finished"}
 
 
 def test_more_gpus_than_a_node_has_are_refused_with_the_numbers(run: Run) -> None:
