@@ -42,10 +42,16 @@ def diverging() -> Space:
     return space_of(DIVERGES.replace("\nview_seed = 0", "") + point)
 
 
+SECRETS = {name: f"secret of {name}" for name in ("WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN")}
+
+
 @pytest.fixture(scope="module")
 def first(run: Run) -> tuple[SweepFolder, list[TrialRow]]:
-    """Five trials, one after the other; trial 2 fails."""
-    return run("first", diverging(), trials=5, concurrent=1)
+    """Five trials, one after the other; trial 2 fails. Its owner has secrets in the environment."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in SECRETS.items():
+            environment.setenv(name, value)
+        return run("first", diverging(), trials=5, concurrent=1)
 
 
 def test_the_record_is_complete(first: tuple[SweepFolder, list[TrialRow]], split: DataSplit) -> None:
@@ -66,6 +72,12 @@ def test_the_record_is_complete(first: tuple[SweepFolder, list[TrialRow]], split
         assert [epoch["epoch"] for epoch in history] == list(range(1, row.epochs + 1))
         assert row.score == max((epoch["val/accuracy"] for epoch in history), default=row.score)
     assert read_rows(folder) == rows
+
+
+def test_no_secret_of_the_environment_is_in_the_record(first: tuple[SweepFolder, list[TrialRow]]) -> None:
+    everything = b"".join(path.read_bytes() for path in first[0].root.rglob("*") if path.is_file())
+    assert b"val/accuracy" in everything
+    assert not [name for name, value in SECRETS.items() if value.encode() in everything]
 
 
 def test_the_best_checkpoint_loads_and_belongs_to_its_trial(first: tuple[SweepFolder, list[TrialRow]]) -> None:
