@@ -9,71 +9,30 @@ Starting Ray is counted for neither side.
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import ray
 from harness import Condition, Figures, publish, significant
 from idle import score
+from idle_sweep import idle_sweep
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from carsray.cluster.connect import connected
-from carsray.config import SweepSettings
-from carsray.data.records import DataSplit, Row
-from carsray.results import create_sweep
-from carsray.space_file import load_space
-from carsray.training import attempts
-from carsray.training.process import TrainingProcess
-from carsray.training.standing import FORMAT
-from carsray.tuning import actor, sweep
 
-SPACE = Path("search_spaces/bench_mobilenet_v2.toml")
-CHILD = str(Path(__file__).with_name("idle.py").resolve())
 SLOWEST, GROWTH = 1.0, 1.5
 """Of plain Ray Tune's time; and of a trial's time in the long sweep, by that in the short one."""
 
 
-class IdleProcess(TrainingProcess):
-    """A training process whose child does nothing."""
-
-    def _start(self) -> None:
-        popen = subprocess.Popen
-
-        def idle(command: list[str], **options: Any) -> Any:
-            return popen([sys.executable, CHILD, command[-1], FORMAT], **options)
-
-        with patch("subprocess.Popen", idle):
-            super()._start()
-
-
-class IdleActor(actor.TrialActor):
-    """The trial actor, with such a process."""
-
-    def setup(self, *arguments: Any, **shared: Any) -> None:
-        """Begin the first trial."""
-        with patch.object(attempts, "TrainingProcess", IdleProcess):
-            super().setup(*arguments, **shared)
-
-
 def by_carsray(trials: int, concurrent: int, folder: Path) -> Figures:
     """A sweep, from its folder to the last row of its table."""
-    space = load_space(SPACE, {"weights": "none"})
-    rows = tuple(Row(f"{n}.jpg", n % 40, f"{n:064d}") for n in range(2000))  # as large as a real split, never opened
-    split = DataSplit(tuple(str(n) for n in range(40)), rows[:1600], rows[1600:], (), "as given", "none")
-    settings = SweepSettings(data=folder, cache=folder, trials=trials, concurrent=concurrent, gpus_per_trial=0)
     began = time.perf_counter()
-    made = create_sweep(folder, f"idle-{trials}")
-    sweep.begin_record(made, space, split, settings)
-    with patch.object(sweep, "TrialActor", IdleActor):
-        ended = sweep.run_sweep(made, space, split, settings)
+    _, ended = idle_sweep(folder, trials, concurrent, pictures=2000)  # as large as a real split
     assert all(row.state in ("finished", "pruned") for row in ended), [row.reason for row in ended if row.reason][:1]
     return _figures(time.perf_counter() - began, trials, sum(row.epochs for row in ended))
 

@@ -9,62 +9,28 @@ no finite loss. The sweep runs in this process, whose memory is read as trials e
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import optuna
 from harness import Condition, Figures, publish, significant
+from idle_sweep import idle_sweep
 from optuna.trial import TrialState
 from processes import descendants, gone, resident_bytes
 
 from carsray.cluster.connect import connected
-from carsray.config import SweepSettings
-from carsray.data.records import DataSplit, Row
-from carsray.results import SweepFolder, create_sweep, read_rows
-from carsray.space_file import load_space
-from carsray.training import attempts
-from carsray.training.process import TrainingProcess
-from carsray.training.standing import FORMAT
-from carsray.tuning import actor, sweep
+from carsray.results import SweepFolder, read_rows
 from carsray.tuning.study import open_storage
 
-SPACE = Path("search_spaces/bench_mobilenet_v2.toml")
-CHILD = str(Path(__file__).with_name("idle.py").resolve())
 SHARE = 0.05
 """Of the epochs go wrong."""
-GROWTH = 64 * 2**20
+GROWTH = 32 * 2**20
 """Bytes by which the driver may grow from its first third to its last; Ray's own buffers fill for a while."""
 LOOK_SECONDS = 0.5
-
-
-class FlakyProcess(TrainingProcess):
-    """A training process whose child does nothing, and not even that reliably."""
-
-    def _start(self) -> None:
-        popen = subprocess.Popen
-
-        def idle(command: list[str], **options: Any) -> Any:
-            return popen([sys.executable, CHILD, command[-1], FORMAT, str(SHARE)], **options)
-
-        with patch("subprocess.Popen", idle):
-            super()._start()
-
-
-class FlakyActor(actor.TrialActor):
-    """The trial actor, with such a process."""
-
-    def setup(self, *arguments: Any, **shared: Any) -> None:
-        """Begin the first trial."""
-        with patch.object(attempts, "TrainingProcess", FlakyProcess):
-            super().setup(*arguments, **shared)
 
 
 class Memory(threading.Thread):
@@ -88,19 +54,6 @@ class Memory(threading.Thread):
         return [statistics.median(self.bytes[at * third : (at + 1) * third] or self.bytes[-1:]) for at in range(3)]
 
 
-def flaky_sweep(trials: int, folder: Path) -> SweepFolder:
-    """Run it in this process."""
-    space = load_space(SPACE, {"weights": "none"})
-    rows = tuple(Row(f"{n}.jpg", n % 40, f"{n:064d}") for n in range(200))  # never opened
-    split = DataSplit(tuple(str(n) for n in range(40)), rows[:160], rows[160:], (), "as given", "none")
-    settings = SweepSettings(data=folder, cache=folder, trials=trials, concurrent=2, gpus_per_trial=0)
-    made = create_sweep(folder, f"soak-{trials}")
-    sweep.begin_record(made, space, split, settings)
-    with patch.object(sweep, "TrialActor", FlakyActor):
-        sweep.run_sweep(made, space, split, settings)
-    return made
-
-
 def outlived(folder: SweepFolder) -> Counter[str]:
     """What trials went through and went on, by kind."""
     said = (
@@ -117,7 +70,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[Co
     memory, began = Memory(), time.perf_counter()
     with connected(None):
         memory.start()
-        made = flaky_sweep(options.trials, folder)
+        made, _ = idle_sweep(folder, options.trials, concurrent=2, share=SHARE)
         thirds = memory.thirds()
         born = descendants(os.getpid())
     seconds = time.perf_counter() - began
