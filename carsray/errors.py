@@ -7,6 +7,7 @@
         SealedTestError     a sweep tried to open a picture of the test split
       WeightsError          a weights file that does not fit the network
       ResultsError          a folder of results or caches
+      PackageError          an exported model that is damaged, or a folder that is none
       ClusterError          Ray, or a request that no node can hold
       SweepFailed           the sweep ended without one usable trial
     TrialFailed             this trial is bad; it is recorded and the sweep goes on
@@ -54,6 +55,10 @@ class WeightsError(CarsrayError):
 
 class ResultsError(CarsrayError):
     """A folder of results or caches that is missing, taken, unreadable or full."""
+
+
+class PackageError(CarsrayError):
+    """An exported model that is damaged or was changed, or a folder that is none."""
 
 
 class ClusterError(CarsrayError):

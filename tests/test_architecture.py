@@ -19,6 +19,9 @@ ROOMS = (
 )
 """In the order that data flows: a room imports from itself and from those before it, the ground floor first."""
 
+DOOR = "__init__.py"
+"""The package itself: its version is for all rooms, and `carsray.load` leads from outside to one of the last."""
+
 STOREYS = dict.fromkeys(GROUND, 0) | {name: storey for storey, name in enumerate(ROOMS, start=1)}
 KEEPERS = {
     "ray": {"cluster", "tuning", "serve"},
@@ -54,7 +57,7 @@ def upward_arrows(house: Path) -> list[str]:
     """Imports of carsray that run against the order of the rooms."""
     found = []
     for room, path in modules(house):
-        for line, name in imported(path):
+        for line, name in imported(path) if path != house / DOOR else ():
             top, _, rest = name.partition(".")
             target = rest.partition(".")[0] or "__init__"
             if top == "carsray" and target != room and STOREYS[target] > max(STOREYS[room] - 1, 0):
@@ -141,6 +144,8 @@ def house_with(folder: Path, name: str, text: str) -> Path:
         ("data/pack.py", "from carsray.data.records import Row\nfrom carsray import __version__", False),
         ("errors.py", "import carsray.files", False),
         ("files.py", "import carsray.config", True),
+        ("__init__.py", "def load():\n    from carsray.final import model", False),
+        ("data/__init__.py", "from carsray.final import model", True),
         ("cli/sweep.py", "from carsray.tuning.sweep import run_sweep\nfrom carsray.seed import derive", False),
     ],
 )

@@ -17,6 +17,8 @@ COMMANDS = {
     "doctor": "carsray.cli.doctor",
     "reproduce": "carsray.cli.reproduce",
     "retrieval": "carsray.cli.retrieval",
+    "export": "carsray.cli.export",
+    "predict": "carsray.cli.predict",
     "data": "carsray.cli.data",
 }
 """Where each command is defined, as an object of its own name."""

@@ -2,11 +2,13 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from carsray.data.records import Box, Row
 from carsray.errors import DataError
@@ -32,15 +34,51 @@ def decode(row: Row, size: int, margin: float | None = None) -> np.ndarray:
     With a margin it is cut to its box first, widened on each side by that share of the box's width and height.
     Raises DataError where the file cannot be read, or is not the one that was listed.
     """
+    return _decoded(row, lambda image: squash(image, size, row.box, margin))
+
+
+def thumbnail(row: Row, longest: int) -> Image.Image:
+    """The whole picture, upright, in RGB, its longer side at most so many pixels. Raises as decode does."""
+    return _decoded(row, lambda image: _shrink(image, longest))
+
+
+def squash(image: Image.Image, size: int, box: Box | None = None, margin: float | None = None) -> np.ndarray:
+    """What decode makes of an open picture; of a file that was not read yet, no more is read than is needed.
+
+    Whatever Pillow raises for a damaged file comes out.
+    """
+    # A square may be turned after resizing, which leaves the box in the file's own pixels.
+    return np.asarray(_upright(image, lambda: _square(image, size, _region(image.size, box, margin))))
+
+
+Made = TypeVar("Made")
+
+
+def _decoded(row: Row, make: Callable[[Image.Image], Made]) -> Made:
     content = _read(row)
     try:
         with Image.open(BytesIO(content)) as image:
-            # A square may be turned after resizing, which leaves the box in the file's own pixels.
-            turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-            square = _square(image, size, _region(image.size, row.box, margin))
+            return make(image)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them into
         raise DataError(f"{row.path}: cannot be decoded ({error}); remove it or replace it") from None
-    return np.asarray(square if turn is None else square.transpose(turn))
+
+
+def _upright(image: Image.Image, make: Callable[[], Image.Image]) -> Image.Image:
+    """What is made of a picture, turned as the camera was held."""
+    turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    made = make()
+    return made if turn is None else made.transpose(turn)
+
+
+def _shrink(image: Image.Image, longest: int) -> Image.Image:
+    scale = min(longest / max(image.size), 1)
+    width, height = (max(round(side * scale), 1) for side in image.size)
+
+    def small() -> Image.Image:
+        image.draft(None, (2 * width, 2 * height))
+        return _rgb(image).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+    return _upright(image, small)
 
 
 def _read(row: Row) -> bytes:
@@ -64,7 +102,7 @@ def _region(size: tuple[int, int], box: Box | None, margin: float | None) -> Flo
     return region if region[0] < region[2] and region[1] < region[3] else whole
 
 
-def _square(image: ImageFile.ImageFile, size: int, region: FloatBox) -> Image.Image:
+def _square(image: Image.Image, size: int, region: FloatBox) -> Image.Image:
     width, height = image.size
     # A JPEG decodes at 1/2, 1/4 or 1/8 at a fraction of the cost; twice the pixels needed leave no visible trace.
     least = 2 * size / (region[2] - region[0]), 2 * size / (region[3] - region[1])

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import faiss
 import numpy as np
 
+from carsray.errors import DataError
 from carsray.files import write_bytes
 from carsray.retrieval.names import Distance
 from carsray.retrieval.normalize import unit_length
@@ -73,3 +74,18 @@ def save_index(index: Any, path: Path) -> None:
 def _ready(rows: np.ndarray, distance: Distance) -> np.ndarray:
     rows = unit_length(rows) if distance == "cosine" else rows
     return np.ascontiguousarray(rows, np.float32)
+
+
+def load_index(path: Path) -> Any:
+    """An index that save_index wrote. Raises DataError for a file that is none."""
+    try:
+        return faiss.read_index(str(path))
+    except RuntimeError:
+        raise DataError(f"{path}: is no index that FAISS can read; build it again") from None
+
+
+def candidates(index: Any, queries: np.ndarray, count: int, distance: Distance) -> np.ndarray:
+    """About the nearest rows of normalised queries (Q, D): int64 (Q, count), -1 where an index found fewer."""
+    _, rows = index.search(_ready(queries, distance), count)
+    found: np.ndarray = rows
+    return found
