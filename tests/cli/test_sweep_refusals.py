@@ -61,6 +61,7 @@ def one_line(err: str) -> str:
 def test_a_name_that_is_taken(sweep: Sweep, tmp_path: Path) -> None:
     pictures = folders(tmp_path / "pictures", {"a": 5, "b": 5})
     (tmp_path / "results" / "cars-1").mkdir(parents=True)
+    (tmp_path / "results" / "cars-1" / "sweep.json").write_text("{}")
     code, err = sweep(pictures, "--name", "cars-1")
     assert code == 2
     assert "exists already" in one_line(err)
