@@ -102,6 +102,7 @@ def test_a_damaged_picture_is_left_out_with_a_warning(sweep: Sweep, tmp_path: Pa
     damaged.write_bytes(damaged.read_bytes()[:200])
     # The taken name stops the sweep once the pictures have been looked at.
     (tmp_path / "results" / "taken").mkdir(parents=True)
+    (tmp_path / "results" / "taken" / "sweep.json").write_text("{}")
     code, err = sweep(pictures, "--name", "taken")
     assert code == 2
     assert "warning: 1 of 12 pictures cannot be read and are left out:" in err
