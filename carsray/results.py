@@ -97,6 +97,9 @@ class SweepFolder:
         self.table = root / "trials.csv"
         self.importances = root / "importances.json"
         self.runs = root / "runs.jsonl"
+        self.finalists = root / "finalists.csv"
+        self.finalists_json = root / "finalists.json"
+        self.winner = root / "winner.toml"
         self.trials = root / "trials"
 
     def trial(self, number: int) -> TrialFolder:

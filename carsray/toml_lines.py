@@ -1,5 +1,9 @@
-"""On which line of a TOML text a key stands. tomllib does not tell, and people should not search."""
+"""On which line of a TOML text a key stands, which tomllib does not tell; and such a line written.
 
+People should not have to search.
+"""
+
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -77,3 +81,9 @@ class Problems:
         """Raise SpaceError with all that was noted, in the order of the lines."""
         if self._found:
             raise SpaceError(self.place, [f"line {n}: {text}" if n else text for n, text in sorted(self._found)])
+
+
+def toml_line(key: str, value: bool | int | float | str) -> str:
+    """``key = value``, exactly: what is read from it equals the value."""
+    # JSON writes text and truth values as TOML does, but for characters that it escapes in pairs unless told not to.
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

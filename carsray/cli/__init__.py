@@ -14,6 +14,7 @@ COMMANDS = {
     "resume": "carsray.cli.sweep",
     "extend": "carsray.cli.sweep",
     "plan": "carsray.cli.plan",
+    "confirm": "carsray.cli.confirm",
     "doctor": "carsray.cli.doctor",
     "reproduce": "carsray.cli.reproduce",
     "retrieval": "carsray.cli.retrieval",

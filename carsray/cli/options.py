@@ -113,12 +113,19 @@ def decorated(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
 
 
 def _space(path: Path, origin: str | None, pins: Values) -> Space:
-    """The space of a file; with --from, it begins with that experiment."""
+    """The space of a file, or of a winner's; with --from, it begins with that experiment."""
+    from carsray.published.experiments_file import holds_experiments
     from carsray.space_file import load_space
 
-    if origin is None:
+    alone = holds_experiments(path)
+    if origin is None and not alone:
         return load_space(path, pins)
-    from carsray.published.start import space_from
+    from carsray.published.start import space_from, space_of_one
+
+    if origin is None:
+        return space_of_one(path, pins)
+    if alone:
+        raise ConfigError(f"--from {origin}: goes with a space, and {path} holds experiments; leave one of them out")
 
     made = space_from(path, origin, pins)
     if outside := made.outside(made.start[0]):

@@ -13,6 +13,8 @@ class Ended:
     """A task has given its last event; ``problem`` says why where it broke, with the traceback if it was a bug."""
 
     problem: str = ""
+    lost: bool = False
+    """Whether its worker process or its node died, which may be no fault of the task's."""
 
 
 class Tasks:
@@ -39,7 +41,7 @@ class Tasks:
             except StopIteration:
                 event = Ended()
             except RayError as error:
-                event = Ended(_reason(error))
+                event = Ended(_reason(error), not isinstance(error, RayTaskError))
             if isinstance(event, Ended):
                 del self._running[ready]
             yield name, event

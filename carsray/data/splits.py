@@ -13,7 +13,7 @@ from carsray.data.split_file import read_split, write_split
 from carsray.data.stratify import Sides, stratify
 from carsray.errors import DataError
 
-__all__ = ["fingerprint", "make_split", "read_split", "write_split"]
+__all__ = ["as_split", "fingerprint", "make_split", "read_split", "write_split"]
 
 POOLED: Mapping[str, Mapping[SplitName, float]] = {
     "50/25/25": {"val": 0.25, "test": 0.25},
@@ -42,13 +42,20 @@ def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) ->
         notes += more
     sides = _sides(stated, classes, config, catalog)
     notes += _remarks(sides, classes)
-    return _finish(classes, sides, _test_kind(catalog, config, bool(stated.get("val") or stated.get("test")))), notes
+    return as_split(classes, sides, _test_kind(catalog, config, bool(stated.get("val") or stated.get("test")))), notes
 
 
 def fingerprint(entries: Iterable[tuple[str, str, int]]) -> str:
     """SHA-256 over (split, digest, label) of all pictures, in an order of its own."""
     lines = sorted(f"{split} {digest} {label}\n" for split, digest, label in entries)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def as_split(classes: tuple[str, ...], sides: Sides, test_kind: TestKind) -> DataSplit:
+    """The split with these sides, each in the order of its paths, and the fingerprint that goes with them."""
+    ordered = {side: tuple(sorted(rows, key=lambda row: row.path)) for side, rows in sides.items()}
+    mark = fingerprint((side, row.digest, row.label) for side, rows in ordered.items() for row in rows)
+    return DataSplit(classes, ordered["train"], ordered["val"], ordered["test"], test_kind, mark)
 
 
 def _readable(pictures: Sequence[Picture], inspection: Inspection) -> tuple[list[Picture], list[str]]:
@@ -128,9 +135,3 @@ def _test_kind(catalog: Catalog, config: TrialConfig, stated: bool) -> TestKind:
     if not catalog.official_test:
         return "as given"
     return "half of the official test" if config.split == "test-halved" else "the official test"
-
-
-def _finish(classes: tuple[str, ...], sides: Sides, test_kind: TestKind) -> DataSplit:
-    ordered = {side: tuple(sorted(rows, key=lambda row: row.path)) for side, rows in sides.items()}
-    mark = fingerprint((side, row.digest, row.label) for side, rows in ordered.items() for row in rows)
-    return DataSplit(classes, ordered["train"], ordered["val"], ordered["test"], test_kind, mark)

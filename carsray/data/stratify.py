@@ -10,7 +10,7 @@ from carsray.errors import DataError
 from carsray.seed import derive
 
 Sides = dict[SplitName, list[Row]]
-_Unit = list[Row]
+Unit = list[Row]
 """All copies of one picture."""
 
 
@@ -22,7 +22,7 @@ def stratify(
     Depends on digests, labels and seed, not on paths or order. Copies with two labels are left to rest.
     Raises DataError for a class that has too few distinct pictures.
     """
-    units, torn = _units(rows)
+    units, torn = gather(rows)
     sides: Sides = {**{side: [] for side in shares}, rest: [row for unit in torn for row in unit]}
     spare = {row.label for row in sides[rest]}
     for label, name in enumerate(classes):
@@ -33,27 +33,18 @@ def stratify(
         later = len(shares) + (label not in spare)
         for side, wanted in quotas(count, shares).items():
             later -= 1
-            taken, left = _take(left, wanted, len(left) - later)
+            taken, left = take(left, wanted, len(left) - later)
             sides[side] += [row for unit in taken for row in unit]
         sides[rest] += [row for unit in left for row in unit]
     return sides
 
 
-def quotas(count: int, shares: Mapping[SplitName, float]) -> dict[SplitName, int]:
-    """Pictures of a class of count for each side: rounded, at least one, and one left over."""
-    wanted = {side: max(1, int(count * share + 0.5)) for side, share in shares.items()}
-    while sum(wanted.values()) >= count and max(wanted.values()) > 1:
-        largest = max(wanted, key=lambda side: wanted[side])
-        wanted[largest] -= 1
-    return wanted
-
-
-def _units(rows: Sequence[Row]) -> tuple[dict[int, list[_Unit]], list[_Unit]]:
-    """Copies gathered, in the order of their digests: those of one label by label, and those with several."""
-    copies: defaultdict[str, _Unit] = defaultdict(list)
+def gather(rows: Sequence[Row]) -> tuple[dict[int, list[Unit]], list[Unit]]:
+    """All copies of a picture together, in the order of their digests: by label, and those that have several labels."""
+    copies: defaultdict[str, Unit] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.digest, row.label, row.path)):
         copies[row.digest].append(row)
-    whole: defaultdict[int, list[_Unit]] = defaultdict(list)
+    whole: defaultdict[int, list[Unit]] = defaultdict(list)
     torn = []
     for unit in copies.values():
         if unit[0].label == unit[-1].label:
@@ -63,10 +54,13 @@ def _units(rows: Sequence[Row]) -> tuple[dict[int, list[_Unit]], list[_Unit]]:
     return whole, torn
 
 
-def _take(units: list[_Unit], wanted: int, most: int) -> tuple[list[_Unit], list[_Unit]]:
-    """At most this many units, from the front, that together hold as near to wanted pictures as they can."""
-    taken: list[_Unit] = []
-    left: list[_Unit] = []
+def take(units: list[Unit], wanted: int, most: int) -> tuple[list[Unit], list[Unit]]:
+    """From the front, at most this many units that hold as near to wanted pictures as they can; and the other units.
+
+    At least one is taken; there has to be one.
+    """
+    taken: list[Unit] = []
+    left: list[Unit] = []
     for unit in units:
         fits = len(taken) < most and len(unit) <= wanted
         (taken if fits else left).append(unit)
@@ -75,6 +69,15 @@ def _take(units: list[_Unit], wanted: int, most: int) -> tuple[list[_Unit], list
         smallest = min(left, key=len)
         return [smallest], [unit for unit in left if unit is not smallest]
     return taken, left
+
+
+def quotas(count: int, shares: Mapping[SplitName, float]) -> dict[SplitName, int]:
+    """Pictures of a class of count for each side: rounded, at least one, and one left over."""
+    wanted = {side: max(1, int(count * share + 0.5)) for side, share in shares.items()}
+    while sum(wanted.values()) >= count and max(wanted.values()) > 1:
+        largest = max(wanted, key=lambda side: wanted[side])
+        wanted[largest] -= 1
+    return wanted
 
 
 def _require(name: str, found: int, needed: int, sides: Sequence[SplitName]) -> None:

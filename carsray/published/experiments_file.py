@@ -33,6 +33,11 @@ def find_experiments(name: str) -> Path:
     return files[name]
 
 
+def holds_experiments(path: Path) -> bool:
+    """Whether a TOML file describes experiments, and not a space. Raises SpaceError where it is no TOML."""
+    return "experiment" in parse_toml(read_toml_text(path), str(path))
+
+
 def checkout() -> Path:
     """The folder that holds the package, search_spaces/ and results/ where it is a checkout."""
     return Path(carsray.__file__).parent.parent

@@ -10,22 +10,20 @@ import pandas as pd
 
 from carsray.data.records import Row, SplitName
 from carsray.errors import ResultsError
-from carsray.files import append_line, write_bytes, write_json, write_text
+from carsray.files import write_bytes, write_json, write_text
 from carsray.published.plan import Run
 from carsray.published.work import Measured
 from carsray.training.answers import confusion, most_confused
+from carsray.training.folder import TrainingFolder
 
 
-class RunFolder:
+class RunFolder(TrainingFolder):
     """Of one run; its name holds the key of what decides the result, so that other settings get another folder."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.config = root / "config.json"
-        self.history = root / "history.jsonl"
+        super().__init__(root)
         self.checkpoint = root / "checkpoint.safetensors"
         self.metrics = root / "metrics.json"
-        self.failed = root / "failed.txt"
 
     def begin(self, run: Run) -> None:
         """Write the settings; a history of an earlier, interrupted run goes."""
@@ -34,26 +32,11 @@ class RunFolder:
         settings["config"] = run.config.model_dump(mode="json")
         if run.source:
             settings |= {"embeddings": run.source.key, "retrieval": run.experiment.retrieval().model_dump()}
-        write_json(self.config, settings)
-        self.history.unlink(missing_ok=True)
-        self.failed.unlink(missing_ok=True)
-
-    def add_epoch(self, metrics: dict[str, float]) -> None:
-        """Add a line to the history."""
-        append_line(self.history, json.dumps(metrics))
-
-    def read_history(self) -> list[dict[str, float]]:
-        """One dict per epoch."""
-        lines = self.history.read_text(encoding="utf-8").splitlines() if self.history.exists() else []
-        return [json.loads(line) for line in lines]
+        self.write_settings(settings)
 
     def write_checkpoint(self, checkpoint: bytes) -> None:
         """Keep the weights: the training is done."""
         write_bytes(self.checkpoint, checkpoint)
-
-    def write_failed(self, reason: str) -> None:
-        """Keep why the run could not go on, with the traceback if it was a bug; the next call tries again."""
-        write_text(self.failed, reason + "\n")
 
     def write_measured(self, measured: Measured, rows: tuple[Row, ...], classes: tuple[str, ...]) -> None:
         """Every answer, the confusion matrix, the most confused pairs, and, last, the metrics."""

@@ -31,6 +31,11 @@ class Run:
         return self.experiment.id
 
     @property
+    def epochs(self) -> int:
+        """Of its training; a retrieval has none."""
+        return 0 if self.source else self.config.epochs
+
+    @property
     def key(self) -> str:
         """Twelve hex digits for what decides the result: settings, data, and which epoch's weights are taken."""
         parts = [self.config.key(), self.split.fingerprint, self.experiment.reporting.evaluate]

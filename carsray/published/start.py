@@ -1,4 +1,4 @@
-"""A space that begins with a published configuration, so that a sweep answers whether it found something better."""
+"""A space that begins with an experiment, so that a sweep answers whether it found something better; or is one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,8 @@ from carsray.published.experiments_file import find_experiments, load_experiment
 from carsray.published.pins import pin
 from carsray.settings import DERIVED
 from carsray.space import Space, Value, Values
-from carsray.space_file import load_space
+from carsray.space_file import load_space, parse_space
+from carsray.toml_lines import toml_line
 
 
 def find_experiment(origin: str) -> Experiment:
@@ -49,3 +50,21 @@ def space_from(path: Path, origin: str, pins: Mapping[str, Value]) -> Space:
             f" a condition; add --set {differ[0]}={values[differ[0]]}"
         )
     return space
+
+
+def space_of_one(path: Path, pins: Mapping[str, Value]) -> Space:
+    """The experiment of a file such as winner.toml as a space with everything fixed: its trials differ by their seeds.
+
+    Raises ConfigError where the file has several, SpaceError where it is wrong.
+    """
+    trained = [experiment for experiment in load_experiments(path).all.values() if not experiment.embeddings]
+    if len(trained) != 1:
+        raise ConfigError(
+            f"{path}: holds {len(trained)} experiments, and only a single one can be swept as it stands."
+            f" Begin a space with one of them: carsray sweep SPACE --from {path}#ID"
+        )
+    experiment, _ = pin(trained[0], pins)
+    lines = [f"# {path}#{experiment.id}, everything fixed: trials differ by their seeds.", ""]
+    lines += ["[objective]", "rungs = []  # the luck of a seed is no reason to stop", "", "[fixed]"]
+    lines += [toml_line(name, value) for name, value in experiment.settings.items()]
+    return parse_space("\n".join(lines) + "\n", str(path), {**experiment.settings, **pins}).beginning_with({})

@@ -4,17 +4,28 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from carsray.published.plan import Run
 from carsray.tuning.view import duration
 
 COLOURS = {"training": "cyan", "measuring": "cyan", "done": "green", "failed": "red", "waiting": "dim"}
+
+
+class Shown(Protocol):
+    """What a view knows of a run."""
+
+    @property
+    def name(self) -> str:
+        """Unique among those shown together."""
+
+    @property
+    def epochs(self) -> int:
+        """Of its training; 0 where it has none."""
 
 
 @dataclass
@@ -27,11 +38,11 @@ class _Line:
 class View:
     """Shows the state of runs; use it as a context."""
 
-    def __init__(self, runs: Sequence[Run], done: Iterable[Run]) -> None:
-        self._runs = list(runs)
+    def __init__(self, runs: Sequence[Shown], done: Iterable[Shown], kind: str = "experiment") -> None:
+        self._runs, self._kind = list(runs), kind
         self._lines = {run.name: _Line() for run in runs}
         for run in done:
-            self._lines[run.name] = _Line("done", run.config.epochs, "from an earlier call")
+            self._lines[run.name] = _Line("done", run.epochs, "from an earlier call")
         self._before = self._epochs_done()
         self._began = time.monotonic()
         self._live: Live | None = None
@@ -46,32 +57,32 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def started(self, run: Run) -> None:
+    def started(self, run: Shown) -> None:
         """A training was handed to Ray, which starts it when there is room."""
         self._lines[run.name].note = "queued"
 
-    def progress(self, run: Run, epoch: int, share: float) -> None:
+    def progress(self, run: Shown, epoch: int, share: float) -> None:
         """Within an epoch."""
         self._lines[run.name] = _Line("training", epoch - 1 + share, self._lines[run.name].note)
 
-    def epoch(self, run: Run, epoch: int, metrics: dict[str, float]) -> None:
+    def epoch(self, run: Shown, epoch: int, metrics: dict[str, float]) -> None:
         """An epoch has ended."""
         note = f"val accuracy {metrics['val/accuracy']:.2%}, train loss {metrics['train/loss']:.3f}"
         self._lines[run.name] = _Line("training", epoch, note)
-        self._say(f"{run.name}: epoch {epoch}/{run.config.epochs}, {note}")
+        self._say(f"{run.name}: epoch {epoch}/{run.epochs}, {note}")
 
-    def measuring(self, run: Run) -> None:
+    def measuring(self, run: Shown) -> None:
         """The weights are there."""
-        self._lines[run.name] = _Line("measuring", run.config.epochs)
+        self._lines[run.name] = _Line("measuring", run.epochs)
 
-    def done(self, run: Run, metrics: dict[str, float]) -> None:
+    def done(self, run: Shown, metrics: dict[str, float]) -> None:
         """All numbers of a run are there."""
-        self._lines[run.name] = _Line("done", run.config.epochs, f"accuracy {metrics['accuracy']:.2%}")
+        self._lines[run.name] = _Line("done", run.epochs, f"accuracy {metrics['accuracy']:.2%}")
         self._say(f"{run.name}: done, accuracy {metrics['accuracy']:.2%}")
 
-    def failed(self, run: Run, reason: str) -> None:
+    def failed(self, run: Shown, reason: str) -> None:
         """A run cannot go on."""
-        self._lines[run.name] = _Line("failed", run.config.epochs, reason.splitlines()[0])
+        self._lines[run.name] = _Line("failed", run.epochs, reason.splitlines()[0])
         self._say(f"{run.name}: cannot run: {reason.splitlines()[0]}")
 
     def _say(self, line: str) -> None:
@@ -80,16 +91,16 @@ class View:
 
     def _picture(self) -> Group:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for name in ("experiment", "state", "epochs", ""):
+        for name in (self._kind, "state", "epochs", ""):
             table.add_column(name, no_wrap=name != "")
         for run in self._runs:
             line = self._lines[run.name]
-            epochs = "" if run.source else f"{line.epochs:.1f}/{run.config.epochs}"
+            epochs = f"{line.epochs:.1f}/{run.epochs}" if run.epochs else ""
             table.add_row(run.name, Text(line.state, style=COLOURS[line.state]), epochs, line.note)
         return Group(table, Text(self._status()))
 
     def _epochs_done(self) -> float:
-        return sum(self._lines[run.name].epochs for run in self._runs if not run.source)
+        return sum(self._lines[run.name].epochs for run in self._runs)
 
     def _status(self) -> str:
         states = [line.state for line in self._lines.values()]
@@ -97,7 +108,7 @@ class View:
         elapsed = time.monotonic() - self._began
         parts.append(f"{duration(elapsed)} gone")
         done = self._epochs_done()
-        total = sum(run.config.epochs for run in self._runs if not run.source)
+        total = sum(run.epochs for run in self._runs)
         if done > self._before and total > done:
             left = elapsed / (done - self._before) * (total - done)
             parts.append(f"about {duration(left)} left")

@@ -88,13 +88,15 @@ class _Trials:
         info = CheckpointInfo(self._config, self._opened.split.classes, result.epoch)
         if result.improved:
             self._best = checkpoint_bytes(result.network, info)
+        last = result.epoch == self._config.epochs
         checkpoint = snapshot = None
         if with_snapshot:
             snapshot = result.snapshot()
-        if with_snapshot or result.epoch == self._config.epochs:
+        if with_snapshot or last:
             checkpoint, self._best = self._best, None
         seconds = result.seconds | {"checkpoint": time.perf_counter() - began}
-        return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot)
+        predicted = result.predicted if last else None
+        return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot, predicted)
 
 
 def _failure(error: Exception) -> Failed:

@@ -49,6 +49,8 @@ class EpochResult:
     """Where the time went: start (first epoch only), prefix (building views), data, compute, validation."""
     improved: bool
     """Whether this epoch is the best so far."""
+    predicted: np.ndarray
+    """int64 (N,): the class that each picture of val was taken for."""
     network: Network
     snapshot: Callable[[], bytes]
     """Makes what `fit` takes to go on after this epoch; to be called before the next is asked for."""
@@ -74,7 +76,7 @@ def fit(
     for epoch in range(done + 1, config.epochs + 1):
         trainer.unfreeze(epoch)
         train = yield from trainer.train(epoch, data.train)
-        val = yield from trainer.validate(epoch, data.val)
+        val, predicted = yield from trainer.validate(epoch, data.val)
         _finite(val["loss"], "validation loss", epoch, trainer.schedule.lr)
         trainer.schedule.after_epoch(val["loss"])
         improved, best = val["accuracy"] > best, max(best, val["accuracy"])
@@ -85,6 +87,7 @@ def fit(
             | {"val/accuracy_best": best, "train/lr": trainer.schedule.lr},
             seconds | trainer.seconds,
             improved,
+            predicted,
             network,
             partial(trainer.snapshot, epoch, best),
         )
@@ -174,19 +177,19 @@ class _Trainer:
         means = {"loss": loss / pictures, "accuracy": right / pictures}
         return means | ({"cut_after_step": cut} if cut else {})
 
-    def validate(self, epoch: int, pack: Pack) -> Generator[Progress, None, dict[str, float]]:
-        """The metrics of val."""
+    def validate(self, epoch: int, pack: Pack) -> Generator[Progress, None, tuple[dict[str, float], np.ndarray]]:
+        """The metrics of val, and the class that each of its pictures was taken for."""
         building = self.seconds.get("prefix", 0.0)
         view = yield from self.prepare(epoch, self.views.eval_view(pack))
         self.seconds["prefix"] += building
         began = time.perf_counter()
         if view:
             rows = np.array_split(np.arange(len(pack.labels)), max(1, len(pack.labels) // EVAL_ROWS))
-            answers = predict_from(self.network, view.batches(pack, rows), self.dtype)
+            logits, labels = predict_from(self.network, view.batches(pack, rows), self.dtype)
         else:
-            answers = predict(self.network, eval_batches(pack, self.config, self.device), self.dtype)
+            logits, labels = predict(self.network, eval_batches(pack, self.config, self.device), self.dtype)
         self.seconds["validation"] = time.perf_counter() - began
-        return classification_metrics(*answers)
+        return classification_metrics(logits, labels), logits.argmax(dim=1).numpy()
 
     def prepare(self, epoch: int, building: Steps) -> Generator[Progress, None, View | None]:
         """See a view built, or found; the seconds it took are booked as prefix."""

@@ -6,6 +6,8 @@ Neither this module nor process.py imports torch: the owner has no use for it, a
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
 
@@ -74,6 +76,8 @@ class Epoch:
     """The trained part of the network at its best epoch since one was last sent; with snapshots, and at the end."""
     snapshot: bytes | None
     """All that the trial needs to go on after this epoch, where that was asked for."""
+    predicted: np.ndarray | None = None
+    """int64 (N,): the class that each picture of val was taken for; with the last epoch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def test_a_broken_or_dead_task_says_why_and_the_others_go_on() -> None:
     found = collected(tasks)
     assert found["works"] == [2, Ended()]
     broken, dead = found["breaks"][-1], found["dies"][-1]
+    assert (broken.lost, dead.lost) == (False, True)
     assert broken.problem.startswith("ValueError: no such thing\n")
     assert 'raise ValueError("no such thing")' in broken.problem
     assert dead.problem.startswith("its worker process died")

@@ -6,7 +6,7 @@ import pytest
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit, Row
 from carsray.errors import ConfigError
-from carsray.published.start import find_experiment, space_from
+from carsray.published.start import find_experiment, space_from, space_of_one
 from carsray.results import TrialRow, create_sweep
 from carsray.settings import DERIVED
 from carsray.space import Space
@@ -116,3 +116,62 @@ def test_a_resumed_sweep_still_begins_with_it(space: Path, tmp_path: Path) -> No
     again, _, _ = read_record(folder)
     assert again.start == made.start
     assert again.config(again.start[0]) == made.config(made.start[0])
+
+
+WINNER = """
+[[experiment]]
+id = "winner"
+title = "the winner"
+report = ["val"]
+classes = 20
+backbone = "cnn"
+weights = "none"
+lr = 0.002
+epochs = 4
+schedule = "cosine"
+"""
+
+
+@pytest.fixture
+def winner(tmp_path: Path) -> Path:
+    path = tmp_path / "winner.toml"
+    path.write_text(WINNER)
+    return path
+
+
+def test_a_file_with_one_experiment_is_a_space_with_everything_fixed(winner: Path) -> None:
+    made = space_of_one(winner, {})
+    assert made.parameters == {}
+    assert made.start == ({},)
+    assert made.rungs == ()
+    assert made.config(made.start[0]) == find_experiment(f"{winner}#winner").config()
+
+
+def test_its_settings_can_be_pinned_otherwise(winner: Path) -> None:
+    made = space_of_one(winner, {"lr": 0.5, "batch_size": 8})
+    config = made.config({})
+    assert (config.lr, config.batch_size, config.classes) == (0.5, 8, 20)
+    with pytest.raises(ConfigError, match="--set learnin_rate=1: is no setting"):
+        space_of_one(winner, {"learnin_rate": 1})
+
+
+def test_a_resumed_sweep_of_it_knows_the_same_space(winner: Path, tmp_path: Path) -> None:
+    made = space_of_one(winner, {"lr": 0.5})
+    folder = create_sweep(tmp_path, "sweep")
+    split = DataSplit(("a", "b"), (Row("/1.jpg", 0, "d"),), (), (), "as given", "f")
+    begin_record(folder, made, split, SweepSettings(data=tmp_path, cache=tmp_path))
+    again = read_record(folder)[0]
+    assert (again.config({}), again.start, again.rungs) == (made.config({}), made.start, made.rungs)
+
+
+def test_a_file_with_several_experiments_is_no_space(winner: Path) -> None:
+    winner.write_text(WINNER + '[[experiment]]\nid = "other"\nlike = "winner"\n')
+    with pytest.raises(ConfigError, match="holds 2 experiments"):
+        space_of_one(winner, {})
+
+
+def test_a_sweep_begins_with_the_winner_of_another(winner: Path, space: Path) -> None:
+    made = space_from(space, f"{winner}#winner", {})
+    first = made.config(made.start[0])
+    assert (first.lr, first.classes, first.epochs) == (0.002, 20, 4)
+    assert made.parameters.keys() >= {"lr", "optimizer"}

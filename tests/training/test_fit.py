@@ -96,6 +96,7 @@ def test_validation_metrics_are_those_of_the_yielded_network(tmp_path: Path) -> 
         assert isinstance(event, EpochResult)
         found = classification_metrics(*predict(event.network, eval_batches(data.val, config, CPU), torch.float32))
         assert {f"val/{name}": value for name, value in found.items()}.items() <= event.metrics.items()
+        assert (event.predicted == data.val.labels).mean() == event.metrics["val/accuracy"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_training import config_of, draw_folders, run_of, split_of
 
@@ -92,9 +93,12 @@ def test_trials_share_a_child_and_get_the_numbers_of_fit(warm: TrainingProcess, 
         config = config_of(seed=seed, dropout=0.2)
         warm.begin(config)
         pids.add(warm.pid)
-        found = [epoch_of(warm).metrics for _ in range(config.epochs)]
-        here = fit(config, training_data(split, config, folder / "cache"), run_of(folder))
-        assert found == [event.metrics for event in here if isinstance(event, EpochResult)]
+        found = [epoch_of(warm) for _ in range(config.epochs)]
+        events = fit(config, training_data(split, config, folder / "cache"), run_of(folder))
+        here = [event for event in events if isinstance(event, EpochResult)]
+        assert [epoch.metrics for epoch in found] == [event.metrics for event in here]
+        assert all(epoch.predicted is None for epoch in found[:-1])
+        assert np.array_equal(found[-1].predicted, here[-1].predicted)
     assert len(pids) == 1
 
 
