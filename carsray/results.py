@@ -76,8 +76,7 @@ class TrialFolder:
 
     def cut_history(self, epochs: int) -> None:
         """Keep the first so many epochs: those after them are trained again."""
-        kept = [line for line in self.read_history() if line["epoch"] <= epochs]
-        write_text(self.history, "".join(json.dumps(line) + "\n" for line in kept))
+        cut_history(self.history, epochs)
 
     def read_history(self) -> list[dict[str, Any]]:
         """One dict per epoch. A last line cut short by a kill is left out; any other broken line is an error."""
@@ -266,6 +265,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             if number < len(lines):
                 raise ResultsError(f"{path}: line {number} is not JSON. Restore the file or delete it") from None
     return found
+
+
+def cut_history(path: Path, epochs: int) -> None:
+    """Keep the lines of the first so many epochs."""
+    kept = [line for line in read_lines(path) if line["epoch"] <= epochs]
+    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def _read_json(path: Path, *needed: str) -> dict[str, Any]:

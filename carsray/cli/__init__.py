@@ -10,16 +10,18 @@ from carsray import __version__
 from carsray.errors import CarsrayError
 
 COMMANDS = {
+    "run": "carsray.cli.run",
     "sweep": "carsray.cli.sweep",
     "resume": "carsray.cli.sweep",
     "extend": "carsray.cli.sweep",
     "plan": "carsray.cli.plan",
     "confirm": "carsray.cli.confirm",
-    "doctor": "carsray.cli.doctor",
-    "reproduce": "carsray.cli.reproduce",
     "retrieval": "carsray.cli.retrieval",
+    "retrain": "carsray.cli.retrain",
     "export": "carsray.cli.export",
     "predict": "carsray.cli.predict",
+    "reproduce": "carsray.cli.reproduce",
+    "doctor": "carsray.cli.doctor",
     "data": "carsray.cli.data",
 }
 """Where each command is defined, as an object of its own name."""

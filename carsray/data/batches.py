@@ -22,8 +22,11 @@ class TrainingData:
     """What a trial may see."""
 
     train: Pack
-    val: Pack
+    val: Pack | None
+    """None: nothing is measured while it trains."""
     classes: tuple[str, ...]
+    val_losses: tuple[float, ...] = ()
+    """By epoch: what schedule plateau looks at in place of what it would measure, so that it is known in advance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,13 @@ class Batch:
 
 
 def training_data(split: DataSplit, config: TrialConfig, cache: Path, report: Report = silent) -> TrainingData:
-    """The packs of train and val; test is not touched.
+    """The packs of train and, where it has pictures, val; test is not touched.
 
     Raises DataError where a picture cannot be read or has changed, or the cache cannot hold a pack.
     """
     first, total = len(split.train), len(split.train) + len(split.val)
     train = ensure_pack(split.train, config, cache, lambda done, _: report(done, total))
-    val = ensure_pack(split.val, config, cache, lambda done, _: report(first + done, total))
+    val = ensure_pack(split.val, config, cache, lambda done, _: report(first + done, total)) if split.val else None
     return TrainingData(train, val, split.classes)
 
 
@@ -71,9 +74,14 @@ def all_batches(pack: Pack, config: TrialConfig, epoch: int, device: torch.devic
     return _augmented(pack, config, epoch, device, (rows[at : at + size] for at in range(0, len(rows), size)))
 
 
-def train_batches(pack: Pack, config: TrialConfig, epoch: int, device: torch.device) -> Iterator[Batch]:
-    """One epoch, counted from 1: the pictures in an order of their own, augmented as view ``epoch``."""
-    return _augmented(pack, config, epoch, device, train_rows(pack, config, epoch))
+def train_batches(
+    pack: Pack, config: TrialConfig, epoch: int, device: torch.device, rows: Iterable[np.ndarray] | None = None
+) -> Iterator[Batch]:
+    """One epoch, counted from 1: the pictures in an order of their own, augmented as view ``epoch``.
+
+    ``rows`` are what a worker takes of each batch, where several share them; none: everything.
+    """
+    return _augmented(pack, config, epoch, device, train_rows(pack, config, epoch) if rows is None else rows)
 
 
 def _augmented(

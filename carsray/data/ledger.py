@@ -25,6 +25,8 @@ class Opening:
     """Key of the config whose weights are tested."""
     weights: str
     """SHA-256 of the checkpoint."""
+    others: tuple[str, ...] = ()
+    """The same of further checkpoints that look at the same pictures in the same opening."""
 
 
 def write_opening(ledger: Path, opening: Opening, split: DataSplit) -> None:

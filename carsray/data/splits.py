@@ -13,7 +13,7 @@ from carsray.data.split_file import read_split, write_split
 from carsray.data.stratify import Sides, stratify
 from carsray.errors import DataError
 
-__all__ = ["as_split", "fingerprint", "make_split", "read_split", "write_split"]
+__all__ = ["as_split", "fingerprint", "make_split", "merged", "read_split", "write_split"]
 
 POOLED: Mapping[str, Mapping[SplitName, float]] = {
     "50/25/25": {"val": 0.25, "test": 0.25},
@@ -43,6 +43,12 @@ def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) ->
     sides = _sides(stated, classes, config, catalog)
     notes += _remarks(sides, classes)
     return as_split(classes, sides, _test_kind(catalog, config, bool(stated.get("val") or stated.get("test")))), notes
+
+
+def merged(split: DataSplit) -> DataSplit:
+    """The same pictures with those of val in train: nothing is left to measure on before test."""
+    sides: Sides = {"train": [*split.train, *split.val], "val": [], "test": list(split.test)}
+    return as_split(split.classes, sides, split.test_kind)
 
 
 def fingerprint(entries: Iterable[tuple[str, str, int]]) -> str:

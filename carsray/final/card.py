@@ -43,7 +43,7 @@ def write_card(package: Package) -> None:
         facts["name"]: _head(facts),
         "How to use it": ["With carsray; without it, see the end of this page.", USE],
         "How good it is": _numbers(package, retrain),
-        "What it is for, and its limits": _limits(package, facts),
+        "What it is for, and its limits": _limits(package),
         "Data": _data(facts, retrain),
         "How it was found": _search(package, facts, retrain),
         "Licence": _licence(package, facts),
@@ -105,24 +105,21 @@ def _search(package: Package, facts: dict[str, Any], retrain: dict[str, Any]) ->
         parts.append(f"{package.read_json(finalists)['statement']} (`record/finalists.json`)")
     else:
         parts.append("The best trials were not repeated before one was chosen: it may have been lucky.")
+    spent = cost["search_gpu_hours"]
+    hours = "an unknown number of" if spent is None else f"{spent:.2f}"  # where an older record does not say
     parts.append(
-        f"Cost: the search took {cost['search_seconds']:,.0f} s and {cost['search_gpu_hours']:.2f} GPU-hours, the last"
-        f" training {cost['seconds']:,.0f} s and {cost['gpu_hours']:.2f} GPU-hours on {cost['device']}"
-        " (`record/retrain.json`)."
+        f"Cost: the search took {cost['search_seconds']:,.0f} s and {hours} GPU-hours, the last training"
+        f" {cost['seconds']:,.0f} s and {cost['gpu_hours']:.2f} GPU-hours on {cost['device']} (`record/retrain.json`)."
     )
     return parts
 
 
-def _limits(package: Package, facts: dict[str, Any]) -> list[str]:
-    seen = facts["evaluation"]
+def _limits(package: Package) -> list[str]:
     lines = [
         "Made to tell the classes of `classes.json` apart in pictures like those it was trained on, with one of"
         " them in each. Whatever a picture shows, the answer is one of these classes: the model does not say that"
         " something is none of them, and does not find where in a picture something is.",
         "Probabilities are calibrated for pictures from the same source. On others they are often too sure.",
-        f"This package computes in float32, the numbers above were computed in {seen['computed_in']}. Of"
-        f" {seen['pictures']} pictures both give the same class to {seen['same_class']}; logits differ by up to"
-        f" {seen['logits']:.2g} (`export.json`).",
     ]
     if package.read_json(package.preprocessing)["trained_on_boxes"]:
         lines.insert(

@@ -15,7 +15,7 @@ from carsray.data.seal import sealed
 from carsray.files import write_bytes, write_json
 from carsray.final.card import write_card
 from carsray.final.config_file import write_config
-from carsray.final.facts import collect_facts, compare_with_evaluation
+from carsray.final.facts import collect_facts
 from carsray.final.gallery import SearchPoint
 from carsray.final.gallery_files import write_embeddings, write_search, write_table, write_thumbnails
 from carsray.final.inference import infer
@@ -70,7 +70,7 @@ def _write(package: Package, source: Retrained, wanted: Wanted, bar: Bar) -> Par
     package.record.mkdir()
     for name, path in source.kept().items():
         shutil.copyfile(path, package.record / name)
-    write_json(package.facts, collect_facts(source, parity, compare_with_evaluation(source, some)))
+    write_json(package.facts, collect_facts(source, parity))
     write_card(package)
     return parity
 

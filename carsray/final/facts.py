@@ -6,27 +6,19 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-import torch
-
 import carsray
 from carsray.commit import git_commit
-from carsray.data.batches import eval_batches
-from carsray.data.pack import Pack
 from carsray.data.sources import stanford_cars
-from carsray.final.inference import infer
 from carsray.final.onnx_file import Parity
 from carsray.final.package import FORMAT
 from carsray.final.retrained import Retrained
 from carsray.results import read_rows
 from carsray.space_file import load_space
-from carsray.training.device import compute_dtype
-from carsray.training.evaluate import predict
 
 LIBRARIES = ("torch", "torchvision", "pillow", "numpy", "onnx", "onnxscript", "onnxruntime")
 
 
-def collect_facts(source: Retrained, parity: Parity | None, evaluation: dict[str, Any]) -> dict[str, Any]:
+def collect_facts(source: Retrained, parity: Parity | None) -> dict[str, Any]:
     """Everything in export.json; the versions of ONNX's packages only where they were used."""
     libraries = LIBRARIES if parity else LIBRARIES[:-3]
     return {
@@ -50,22 +42,6 @@ def collect_facts(source: Retrained, parity: Parity | None, evaluation: dict[str
         },
         "search": _search(source),
         "onnx": asdict(parity) if parity else None,
-        "evaluation": evaluation,
-    }
-
-
-def compare_with_evaluation(source: Retrained, pack: Pack) -> dict[str, Any]:
-    """How far the package's float32 is from what the test was answered in, which may be bfloat16, on some pictures."""
-    where = next(source.network.parameters()).device
-    said = source.summary.computed_in
-    dtype = getattr(torch, said) if said else compute_dtype(where, source.config)
-    theirs = predict(source.network, eval_batches(pack, source.config, where), dtype)[0].numpy()
-    ours, _ = infer(source.network, source.config, pack.images)
-    return {
-        "pictures": len(ours),
-        "computed_in": str(dtype).removeprefix("torch."),
-        "logits": float(np.abs(ours - theirs).max()),
-        "same_class": int((ours.argmax(1) == theirs.argmax(1)).sum()),
     }
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from carsray.config import TrialConfig
 from carsray.errors import ResultsError
@@ -53,21 +54,21 @@ def pick_finalists(folder: SweepFolder, space: Space, count: int, pictures: int)
 
 def _finalist(folder: SweepFolder, row: TrialRow) -> Finalist:
     trial = folder.trial(row.trial)
-    scores = [(float(epoch["val/accuracy"]), -int(epoch["epoch"])) for epoch in trial.read_history()]
     config = trial.read_trial_config()
-    return Finalist(row.trial, row.score, row.params, with_epochs_fixed(config, -max(scores)[1]))
+    fixed = config.model_copy(update={"epochs": fixed_length(config, trial.read_history())})
+    return Finalist(row.trial, row.score, row.params, fixed)
 
 
-def with_epochs_fixed(config: TrialConfig, best_epoch: int) -> TrialConfig:
-    """The config with as many epochs as it is repeated for; its last epoch is the one that counts.
+def fixed_length(config: TrialConfig, history: Sequence[Mapping[str, Any]]) -> int:
+    """How long a config is to be trained, known before it is: what the search says of it.
 
-    A schedule that falls over the full length needs it. Otherwise it is the best epoch of the search, which those after
-    it cannot have helped; a warm-up has to end before it does.
+    Its last epoch is the one that counts. Cosine and step are made for the full length. Under none and plateau the
+    epochs after the best one have not helped; a warm-up has to end before the last.
     """
     if config.schedule in DECAYING:
-        return config
-    least = config.warmup_epochs + 1 if config.warmup_epochs else 1
-    return config.model_copy(update={"epochs": max(best_epoch, least)})
+        return config.epochs
+    best = max(history, key=lambda line: (line["val/accuracy"], -line["epoch"]))
+    return max(int(best["epoch"]), config.warmup_epochs + 1 if config.warmup_epochs else 1)
 
 
 def from_different_regions(

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,8 +41,6 @@ class Summary(BaseModel):
     twin: dict[str, Any]
     retrieval: dict[str, Any] | None = None
     cost: dict[str, Any]
-    computed_in: Literal["float32", "bfloat16"] | None = None
-    """What the test was answered in; none: as training evaluates on the machine at hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class _Driver:
         if epoch.epoch == repetition.epochs:
             assert epoch.predicted is not None
             repetition.folder.write_answers(repetition.split, epoch.predicted)
-            self.view.done(repetition, {"accuracy": epoch.metrics["val/accuracy"]})
+            self.view.done(repetition, f"accuracy {epoch.metrics['val/accuracy']:.2%}")
 
     def _fail(self, repetition: Repetition, reason: str) -> None:
         self.failures[repetition.name] = reason

@@ -124,7 +124,7 @@ def _standing(
 def _training_seconds(repetition: Repetition) -> float:
     """All that its epochs took but the start of the process, which says nothing of the config."""
     return sum(
-        value
+        float(value)
         for epoch in repetition.folder.read_history()
         for key, value in epoch.items()
         if key.startswith("seconds/") and key != "seconds/start"

@@ -43,10 +43,7 @@ class RunFolder(TrainingFolder):
         side, answers = measured.split, measured.answers
         frame = pd.DataFrame({"path": [row.path for row in rows], **answers})
         write_text(self.root / f"answers-{side}.csv", frame.to_csv(index=False))
-        counts = confusion(answers["predicted"], answers["label"], len(classes))
-        write_text(self.root / f"confusion-{side}.csv", pd.DataFrame(counts, classes, classes).to_csv())
-        pairs = pd.DataFrame([asdict(pair) for pair in most_confused(counts, classes)])
-        write_text(self.root / f"confused-{side}.csv", pairs.to_csv(index=False))
+        write_confusion(self.root, side, answers["predicted"], answers["label"], classes)
         write_json(self.metrics, self.read_metrics() | {side: measured.metrics})
 
     def read_metrics(self) -> dict[str, dict[str, float]]:
@@ -65,6 +62,16 @@ class RunFolder(TrainingFolder):
         """The parts of the data that this run was not measured on yet."""
         done = self.read_metrics()
         return [side for side in run.experiment.splits if side not in done]
+
+
+def write_confusion(
+    root: Path, side: SplitName, predicted: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
+) -> None:
+    """Write how often each class was taken for each, and the pairs confused most often, of class numbers (N,)."""
+    counts = confusion(predicted, labels, len(classes))
+    write_text(root / f"confusion-{side}.csv", pd.DataFrame(counts, classes, classes).to_csv())
+    pairs = pd.DataFrame([asdict(pair) for pair in most_confused(counts, classes)])
+    write_text(root / f"confused-{side}.csv", pairs.to_csv(index=False))
 
 
 class ReproductionFolder:

@@ -14,8 +14,9 @@ from carsray.published.folder import ReproductionFolder
 from carsray.published.plan import Plan, Run
 from carsray.published.search import search
 from carsray.published.view import View
-from carsray.published.work import EpochEnd, Impossible, Measured, Trained, measure, train
+from carsray.published.work import Measured, measure
 from carsray.training.fit import Progress
+from carsray.training.whole import EpochEnd, Impossible, Trained, train
 from carsray.tuning.resources import share_out
 
 
@@ -89,7 +90,7 @@ class _Driver:
         (run,) = (run for run in task.reports if run.id == measured.experiment)
         self.folder.run(run).write_measured(measured, getattr(run.split, measured.split), run.split.classes)
         if not self.folder.run(run).missing(run):
-            self.view.done(run, measured.metrics)
+            self.view.done(run, f"accuracy {measured.metrics['accuracy']:.2%}")
 
     def _fail(self, task: Task, reason: str) -> None:
         """A training takes the searches of its embeddings with it."""

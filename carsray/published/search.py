@@ -10,13 +10,15 @@ from carsray.data.pack import ensure_pack
 from carsray.data.records import DataSplit, SplitName
 from carsray.errors import CarsrayError
 from carsray.published.experiments import Retrieval
-from carsray.published.work import Impossible, Measured, restored
+from carsray.published.work import Measured
 from carsray.retrieval.embed import embed
 from carsray.retrieval.metrics import map_at_r, recall_at_k
 from carsray.retrieval.normalize import fit_normalize
 from carsray.retrieval.search import nearest
 from carsray.retrieval.vote import predict, vote_weights
 from carsray.training.answers import answer_metrics
+from carsray.training.restore import restored
+from carsray.training.whole import Impossible
 
 Asked = tuple[str, Retrieval, Sequence[SplitName]]
 """A retrieval experiment: its id, its settings, and the parts of the data whose pictures are the queries."""
@@ -27,7 +29,7 @@ def search(
 ) -> Iterator[Measured | Impossible]:
     """Every retrieval over the embeddings of one checkpoint; before test, the caller writes to the ledger."""
     try:
-        network, _ = restored(checkpoint, run)
+        network = restored(checkpoint, run)
         sides: list[SplitName] = ["train", *dict.fromkeys(side for _, _, wanted in asked for side in wanted)]
         packs = {side: ensure_pack(getattr(split, side), config, run.cache) for side in sides}
         rows = {side: embed(network, pack, config, run) for side, pack in packs.items()}

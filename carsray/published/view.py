@@ -1,4 +1,4 @@
-"""What a person sees while experiments run: a live table on a terminal, a line for each step elsewhere."""
+"""What a person sees while experiments or trainings run: a live table on a terminal, a line for each step elsewhere."""
 
 import sys
 import time
@@ -67,7 +67,9 @@ class View:
 
     def epoch(self, run: Shown, epoch: int, metrics: dict[str, float]) -> None:
         """An epoch has ended."""
-        note = f"val accuracy {metrics['val/accuracy']:.2%}, train loss {metrics['train/loss']:.3f}"
+        note = f"train loss {metrics['train/loss']:.3f}"
+        if "val/accuracy" in metrics:
+            note = f"val accuracy {metrics['val/accuracy']:.2%}, {note}"
         self._lines[run.name] = _Line("training", epoch, note)
         self._say(f"{run.name}: epoch {epoch}/{run.epochs}, {note}")
 
@@ -75,10 +77,10 @@ class View:
         """The weights are there."""
         self._lines[run.name] = _Line("measuring", run.epochs)
 
-    def done(self, run: Shown, metrics: dict[str, float]) -> None:
-        """All numbers of a run are there."""
-        self._lines[run.name] = _Line("done", run.epochs, f"accuracy {metrics['accuracy']:.2%}")
-        self._say(f"{run.name}: done, accuracy {metrics['accuracy']:.2%}")
+    def done(self, run: Shown, note: str) -> None:
+        """All that a run was to give is there."""
+        self._lines[run.name] = _Line("done", run.epochs, note)
+        self._say(f"{run.name}: done, {note}")
 
     def failed(self, run: Shown, reason: str) -> None:
         """A run cannot go on."""
@@ -104,7 +106,7 @@ class View:
 
     def _status(self) -> str:
         states = [line.state for line in self._lines.values()]
-        parts = [f"{sum(state in ('done', 'failed') for state in states)}/{len(states)} runs"]
+        parts = [f"{sum(state in ('done', 'failed') for state in states)}/{len(states)} {self._kind}s"]
         elapsed = time.monotonic() - self._began
         parts.append(f"{duration(elapsed)} gone")
         done = self._epochs_done()

@@ -15,19 +15,26 @@ def answer_metrics(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float
     0, as in https://scikit-learn.org/stable/modules/generated/sklearn.metrics.precision_recall_fscore_support.html
     """
     classes = int(max(predicted.max(), labels.max())) + 1
-    hits = np.bincount(labels[predicted == labels], minlength=classes)
-    said, there = np.bincount(predicted, minlength=classes), np.bincount(labels, minlength=classes)
-    values = {
-        "precision": hits / np.maximum(said, 1),
-        "recall": hits / np.maximum(there, 1),
-        "f1": 2 * hits / np.maximum(said + there, 1),
-    }
-    occur = said + there > 0
-    metrics = {"accuracy": float(hits.sum() / len(labels))}
+    values = by_class(predicted, labels, classes)
+    there = values.pop("pictures")
+    occur = there + np.bincount(predicted, minlength=classes) > 0
+    metrics = {"accuracy": float((predicted == labels).mean())}
     for name, value in values.items():
         metrics[f"{name}_macro"] = float(value[occur].mean())
         metrics[f"{name}_weighted"] = float((value * there).sum() / len(labels))
     return metrics
+
+
+def by_class(predicted: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    """For each class its pictures, precision, recall and F1: (classes,) each; 0 / 0 counts 0."""
+    hits = np.bincount(labels[predicted == labels], minlength=classes)
+    said, there = np.bincount(predicted, minlength=classes), np.bincount(labels, minlength=classes)
+    return {
+        "pictures": there,
+        "precision": hits / np.maximum(said, 1),
+        "recall": hits / np.maximum(there, 1),
+        "f1": 2 * hits / np.maximum(said + there, 1),
+    }
 
 
 def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

@@ -13,10 +13,11 @@ from torch import nn
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.batches import Batch, TrainingData, batch_count, eval_batches, train_batches, train_rows
 from carsray.data.pack import Pack
-from carsray.errors import TrialFailed
+from carsray.errors import ConfigError, TrialFailed
 from carsray.models.build import build_network, depth_at
 from carsray.models.network import Network
 from carsray.seed import derive
+from carsray.training.average import Averaged
 from carsray.training.boundary import at_boundary, logits_from
 from carsray.training.device import compute_dtype, resolve_device
 from carsray.training.divergence import Divergence
@@ -28,6 +29,7 @@ from carsray.training.prefix_cache import PrefixCache, Steps, View
 from carsray.training.schedule import Schedule
 from carsray.training.snapshot import snapshot_bytes, take_up_snapshot
 from carsray.training.standing import snapshot_standing
+from carsray.training.team import ALONE, Team
 
 __all__ = ["EpochResult", "Progress", "fit"]
 
@@ -44,7 +46,7 @@ class EpochResult:
 
     epoch: int
     metrics: dict[str, float]
-    """Keys are split/name; val/accuracy_best is the best epoch so far."""
+    """Keys are split/name; val/accuracy_best is the best epoch so far. Without a val there are none of val/."""
     seconds: dict[str, float]
     """Where the time went: start (first epoch only), prefix (building views), data, compute, validation."""
     improved: bool
@@ -54,44 +56,68 @@ class EpochResult:
     network: Network
     snapshot: Callable[[], bytes]
     """Makes what `fit` takes to go on after this epoch; to be called before the next is asked for."""
+    averaged: Network | None = None
+    """The average of the weights, live as well, where one is kept."""
 
 
 def fit(
-    config: TrialConfig, data: TrainingData, run: RunConfig, snapshot: bytes | None = None, micro_batches: int = 1
+    config: TrialConfig,
+    data: TrainingData,
+    run: RunConfig,
+    snapshot: bytes | None = None,
+    micro_batches: int = 1,
+    decay: float = 0.0,
+    team: Team = ALONE,
 ) -> Iterator[Progress | EpochResult]:
     """Train to the end of config.epochs, from the start or from a snapshot. To stop early, stop iterating.
 
     A trial taken up from a snapshot gives the numbers that it would have given without the break. More micro_batches
-    than one cut each batch into parts whose gradients add up: less memory, and BatchNorm sees the parts.
-    Raises TrialFailed when the loss is no longer finite, ResultsError for a snapshot that does not fit.
+    than one cut each batch into parts whose gradients add up: less memory, and BatchNorm sees the parts. A team does
+    the same side by side, each worker a part; its first one alone measures and has a snapshot worth keeping. A decay
+    above 0 keeps an exponential average of the weights beside them, which nothing else depends on.
+    Raises TrialFailed when the loss is no longer finite, ResultsError for a snapshot that does not fit, ConfigError
+    where the schedule has no validation loss to look at, or a batch is too small for the team.
     """
+    _check(config, data, team)
     started = time.perf_counter()
     device = resolve_device(run)
     if device.type == "cpu":
         torch.set_num_threads(run.threads)
     network = build_network(config, len(data.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = _Trainer(config, network, len(data.classes), compute_dtype(device, config), run, micro_batches)
+    trainer = _Trainer(config, network, data, compute_dtype(device, config), run, micro_batches, decay, team)
     done, best = trainer.take_up(snapshot) if snapshot else (0, -math.inf)
     seconds = {"start": time.perf_counter() - started}
     for epoch in range(done + 1, config.epochs + 1):
         trainer.unfreeze(epoch)
-        train = yield from trainer.train(epoch, data.train)
-        val, predicted = yield from trainer.validate(epoch, data.val)
-        _finite(val["loss"], "validation loss", epoch, trainer.schedule.lr)
-        trainer.schedule.after_epoch(val["loss"])
-        improved, best = val["accuracy"] > best, max(best, val["accuracy"])
+        train = yield from trainer.train(epoch)
+        val, predicted = yield from trainer.judge(epoch)
+        improved = val.get("accuracy", -math.inf) > best
+        if val:
+            best = val["accuracy_best"] = max(best, val["accuracy"])
         yield EpochResult(
             epoch,
             {f"train/{k}": v for k, v in train.items()}
             | {f"val/{k}": v for k, v in val.items()}
-            | {"val/accuracy_best": best, "train/lr": trainer.schedule.lr},
+            | {"train/lr": trainer.schedule.lr},
             seconds | trainer.seconds,
             improved,
             predicted,
             network,
             partial(trainer.snapshot, epoch, best),
+            trainer.averaged.module if trainer.averaged else None,
         )
         seconds = {}
+
+
+def _check(config: TrialConfig, data: TrainingData, team: Team) -> None:
+    """Raise ConfigError for what cannot be trained on these data by this team."""
+    known = len(data.val_losses)
+    if config.schedule == "plateau" and known < config.epochs and (known or not data.val):
+        raise ConfigError(
+            f"schedule = plateau: {known} validation losses are known for {config.epochs} epochs, and without val none"
+            " are measured; give one for each epoch"
+        )
+    team.check(min(config.batch_size, len(data.train.labels)))
 
 
 class _Trainer:
@@ -101,14 +127,19 @@ class _Trainer:
         self,
         config: TrialConfig,
         network: Network,
-        classes: int,
+        data: TrainingData,
         dtype: torch.dtype,
         run: RunConfig,
         micro_batches: int,
+        decay: float,
+        team: Team,
     ) -> None:
         self.config, self.network, self.dtype, self.micro_batches = config, network, dtype, micro_batches
-        self.classes = classes
+        self.data, self.team = data, team
+        self.averaged = Averaged(network, decay) if decay else None
         self.device = next(network.parameters()).device
+        self.batch_size = min(config.batch_size, len(data.train.labels))
+        """Pictures in a batch, over all workers."""
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
@@ -120,28 +151,31 @@ class _Trainer:
     def unfreeze(self, epoch: int) -> None:
         """Train as many blocks as this epoch is to train."""
         if self.config.unfreeze_every:
-            self.network.unfreeze(depth_at(self.config, epoch))
+            for network in (self.network, *([self.averaged.module] if self.averaged else [])):
+                network.unfreeze(depth_at(self.config, epoch))
             take_up(self.optimizer, self.network)
 
     def snapshot(self, epoch: int, best: float) -> bytes:
         """What `take_up` takes."""
-        return snapshot_bytes(self.config, self.network, self.optimizer, self.schedule, epoch, best)
+        return snapshot_bytes(self.config, self.network, self.optimizer, self.schedule, epoch, best, self.averaged)
 
     def take_up(self, snapshot: bytes) -> tuple[int, float]:
         """Go back to where a snapshot was made; the epochs done and the best score by then."""
         done, best = snapshot_standing(snapshot, self.config)
         for epoch in range(1, done + 1):
             self.unfreeze(epoch)  # in the same order, which is that of the optimiser's memory
-        take_up_snapshot(snapshot, self.network, self.optimizer, self.schedule)
+        take_up_snapshot(snapshot, self.network, self.optimizer, self.schedule, self.averaged)
         return done, best
 
-    def train(self, epoch: int, pack: Pack) -> Generator[Progress, None, dict[str, float]]:
+    def train(self, epoch: int) -> Generator[Progress, None, dict[str, float]]:
         """One pass over train; returns its mean loss and accuracy."""
+        pack = self.data.train
         view = yield from self.prepare(epoch, self.views.train_view(pack, epoch))
+        rows = (self.team.part(batch) for batch in train_rows(pack, self.config, epoch))
         if view:
-            batches = view.batches(pack, train_rows(pack, self.config, epoch))
+            batches = view.batches(pack, rows)
         else:
-            batches = at_boundary(self.network, train_batches(pack, self.config, epoch, self.device), self.dtype)
+            batches = at_boundary(self.network, train_batches(pack, self.config, epoch, self.device, rows), self.dtype)
         return (yield from self.steps(epoch, batches, batch_count(pack, self.config)))
 
     def steps(self, epoch: int, batches: Iterator[Batch], steps: int) -> Generator[Progress, None, dict[str, float]]:
@@ -150,11 +184,11 @@ class _Trainer:
         The first epoch of a trial that diverges ends early where the run allows that; "cut_after_step" says so.
         """
         # Dropout draws from here: a trial gives the same numbers whatever the process did before.
-        torch.manual_seed(derive(self.config.seed, "dropout", epoch))
+        torch.manual_seed(derive(self.config.seed, "dropout", epoch, *([] if self.team.leads else [self.team.rank])))
         self.network.train()
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)  # loss sum, right answers
         pictures, cut = 0, 0
-        watch = Divergence(steps, self.classes) if self.stop_diverged and epoch == 1 else None
+        watch = Divergence(steps, len(self.data.classes)) if self.stop_diverged and epoch == 1 else None
         shown = began = time.perf_counter()
         waited = 0.0
         for step in range(steps):
@@ -163,7 +197,7 @@ class _Trainer:
             waited += time.perf_counter() - asked
             self.schedule.before_step(epoch, step, steps)
             totals += self.step(batch)
-            pictures += len(batch.labels)
+            pictures += self.batch_size
             if step % LOSS_CHECK_STEPS == 0 or step == steps - 1:
                 _finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
             if watch and step + 1 in watch.looks and watch.diverged(totals.tolist(), pictures):
@@ -176,6 +210,22 @@ class _Trainer:
         loss, right = totals.tolist()
         means = {"loss": loss / pictures, "accuracy": right / pictures}
         return means | ({"cut_after_step": cut} if cut else {})
+
+    def judge(self, epoch: int) -> Generator[Progress, None, tuple[dict[str, float], np.ndarray]]:
+        """The metrics of val, where there is one, from the first worker; the schedule then knows its loss."""
+        self.team.follow(self.network.buffers())
+        val: dict[str, float] = {}
+        predicted = np.empty(0, np.int64)
+        if self.data.val and self.team.leads:
+            val, predicted = yield from self.validate(epoch, self.data.val)
+        if self.data.val:
+            # Found by all workers alike, or the others would wait for the one that fails.
+            loss = self.team.agree(val.get("loss", math.nan), self.device)
+            _finite(loss, "validation loss", epoch, self.schedule.lr)
+            self.schedule.after_epoch(self.data.val_losses[epoch - 1] if self.data.val_losses else loss)
+        elif self.data.val_losses:
+            self.schedule.after_epoch(self.data.val_losses[epoch - 1])
+        return val, predicted
 
     def validate(self, epoch: int, pack: Pack) -> Generator[Progress, None, tuple[dict[str, float], np.ndarray]]:
         """The metrics of val, and the class that each of its pictures was taken for."""
@@ -211,10 +261,13 @@ class _Trainer:
         # At least two pictures in a part: BatchNorm cannot train on one.
         parts = max(1, min(self.micro_batches, len(batch.labels) // 2))
         pairs = zip(batch.images.tensor_split(parts), batch.labels.tensor_split(parts), strict=True)
-        sums = torch.stack([self.backward(images, labels, len(batch.labels)) for images, labels in pairs]).sum(dim=0)
+        sums = torch.stack([self.backward(images, labels, self.batch_size) for images, labels in pairs]).sum(dim=0)
+        sums = self.team.add_up(self.network.parameters(), sums)
         if self.config.grad_clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip)
         self.optimizer.step()
+        if self.averaged:
+            self.averaged.update_parameters(self.network)
         return sums
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, of: int) -> torch.Tensor:

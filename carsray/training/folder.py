@@ -1,6 +1,7 @@
 """What one training leaves on disk outside of a sweep: settings, a line an epoch, and why it failed if it did."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ class TrainingFolder:
         except (OSError, ValueError):
             return {}
 
-    def add_epoch(self, metrics: dict[str, float]) -> None:
+    def add_epoch(self, metrics: Mapping[str, Any]) -> None:
         """Add a line to the history."""
         append_line(self.history, json.dumps(metrics))
 
-    def read_history(self) -> list[dict[str, float]]:
+    def read_history(self) -> list[dict[str, Any]]:
         """One dict per epoch."""
         return read_lines(self.history)
 

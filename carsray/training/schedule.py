@@ -50,7 +50,7 @@ class Schedule:
                 group["lr"] = base * factor
 
     def after_epoch(self, val_loss: float) -> None:
-        """Let plateau look at the validation loss."""
+        """Let plateau look at the validation loss, measured or known in advance."""
         if self._plateau is not None:
             self._plateau.step(val_loss)
 

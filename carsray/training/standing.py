@@ -8,6 +8,8 @@ from carsray.errors import ResultsError
 from carsray.training.digest import checked_metadata
 
 FORMAT = "carsray-snapshot-2"
+SNAPSHOT_SECONDS = 180.0
+"""Between two snapshots of a training, but for those that rungs ask for."""
 
 
 def snapshot_standing(data: bytes, config: TrialConfig) -> tuple[int, float]:

@@ -12,10 +12,8 @@ from carsray.data.records import DataSplit
 from carsray.results import BEST
 from carsray.training.attempts import Attempts
 from carsray.training.messages import Epoch, Failed
+from carsray.training.standing import SNAPSHOT_SECONDS
 from carsray.tuning.parcel import Parcel
-
-SNAPSHOT_SECONDS = 180.0
-"""A trial whose epochs are long saves itself between rungs, too."""
 
 
 class TrialActor(tune.Trainable):
@@ -40,6 +38,7 @@ class TrialActor(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """One epoch; a result with "failed" ends the trial."""
         asked = time.perf_counter()
+        # One whose epochs are long saves itself between rungs, too.
         due = self._epoch + 1 in self._rungs or asked - self._saved > SNAPSHOT_SECONDS
         for answer in self._attempts.next_epoch(snapshot=due):
             match answer:

@@ -122,7 +122,7 @@ def run_sweep(
         scheduler = RungScheduler(
             turns, space.epochs, recorder.going_on, spent, lambda: room_for(alive_nodes(), resources, settings)
         )
-        folder.append_run("began", **_circumstances())
+        folder.append_run("began", gpus_per_trial=resources.gpus, **_circumstances())
         try:
             _fit(
                 _trainable(space, split, settings, resources),

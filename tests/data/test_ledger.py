@@ -21,6 +21,7 @@ def test_every_opening_is_a_line_of_its_own(tmp_path: Path) -> None:
     assert first.keys() >= {"time", "commit"}
     assert {k: v for k, v in first.items() if k not in ("time", "commit")} == {
         **{"by": "reproduce", "experiment": "cnn-1", "seed": 0, "config": "0123456789ab", "weights": "ee"},
+        "others": [],
         **{"test_kind": "the official test", "pictures": 2, "test": rows_digest(ROWS), "fingerprint": "f" * 64},
     }
 

@@ -10,7 +10,7 @@ from tiny_sources import Entry, imagined
 
 from carsray.config import TrialConfig
 from carsray.data.records import Box, Catalog, DataSplit, Row
-from carsray.data.splits import fingerprint, make_split
+from carsray.data.splits import fingerprint, make_split, merged
 from carsray.errors import DataError
 
 
@@ -249,3 +249,12 @@ def test_paths_do_not_enter_the_fingerprint() -> None:
     one, _ = make_split(catalog, inspection, TrialConfig())
     two, _ = make_split(replace(catalog, pictures=pictures), moved, TrialConfig())
     assert one.fingerprint == two.fingerprint
+
+
+def test_merged_val_is_in_train_and_the_pictures_are_another_data_set() -> None:
+    split, _ = make_split(*imagined(many([20, 20])), TrialConfig())
+    whole = merged(split)
+    assert sorted(whole.train, key=lambda row: row.path) == sorted(split.train + split.val, key=lambda row: row.path)
+    assert (whole.val, whole.test, whole.test_kind) == ((), split.test, split.test_kind)
+    assert whole.fingerprint != split.fingerprint
+    assert merged(replace(split, train=split.val, val=split.train)) == whole

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from carsray.config import TrialConfig
 from carsray.errors import ResultsError
-from carsray.final.finalists import APART, distance, from_different_regions, pick_finalists, with_epochs_fixed
+from carsray.final.finalists import APART, distance, fixed_length, from_different_regions, pick_finalists
 from carsray.results import BEST, State, SweepFolder, TrialRow, TrialState, create_sweep
 from carsray.space import Space, Values
 from carsray.space_file import parse_space
@@ -105,9 +105,10 @@ def test_there_are_as_many_finalists_as_asked_for_or_as_different_points(made: l
 )
 def test_epochs_are_fixed_by_the_schedule(settings: dict[str, object], best: int, epochs: int) -> None:
     config = TrialConfig(epochs=9, **settings)  # type: ignore[arg-type]
-    found = with_epochs_fixed(config, best)
-    assert found.epochs == epochs
-    assert TrialConfig(**found.model_dump()) == found
+    history = [{"epoch": epoch, "val/accuracy": 0.5 if epoch == best else 0.4} for epoch in range(1, 10)]
+    length = fixed_length(config, history)
+    assert length == epochs
+    TrialConfig(**{**config.model_dump(), "epochs": length})
 
 
 def sweep_with(folder: SweepFolder, trial: int, state: State, accuracies: list[float], params: Values) -> None:
