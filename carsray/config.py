@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from carsray.errors import ConfigError
 
@@ -197,7 +197,8 @@ class SweepSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: Path
+    data: Annotated[str, BeforeValidator(str)]
+    """A folder, a CSV file, or an address in a bucket."""
     trials: int = Field(20, ge=1)
     seed: int = Field(0, ge=0)
     concurrent: int | None = Field(None, ge=1)
@@ -214,3 +215,5 @@ class SweepSettings(BaseModel):
     """Of a running Ray cluster; none: start one on this machine."""
     cache: Path
     """Node-local folder for packs."""
+    storage: str | None = None
+    """Address of a bucket or shared folder that mirrors the record; no secrets in it."""

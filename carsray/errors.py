@@ -8,6 +8,7 @@
       WeightsError          a weights file that does not fit the network
       ResultsError          a folder of results or caches
       PackageError          an exported model that is damaged, or a folder that is none
+      StorageError          a bucket, or a shared folder, that holds records or pictures
       ClusterError          Ray, or a request that no node can hold
       SweepFailed           the sweep ended without one usable trial
     TrialFailed             this trial is bad; it is recorded and the sweep goes on
@@ -59,6 +60,10 @@ class ResultsError(CarsrayError):
 
 class PackageError(CarsrayError):
     """An exported model that is damaged or was changed, or a folder that is none."""
+
+
+class StorageError(CarsrayError):
+    """A bucket, or a shared folder, that cannot be reached, read or written."""
 
 
 class ClusterError(CarsrayError):

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -101,6 +101,11 @@ class SweepFolder:
         self.winner = root / "winner.toml"
         self.trials = root / "trials"
 
+    @property
+    def arguments(self) -> str:
+        """What a command is told to find the sweep: its name, and where it lies unless that is the usual place."""
+        return self.name if self.root.parent == Path("results") else f"{self.name} --results {self.root.parent}"
+
     def trial(self, number: int) -> TrialFolder:
         """The folder of one trial."""
         return TrialFolder(self.trials / f"{number:04d}")
@@ -169,9 +174,10 @@ def _left_empty(folder: SweepFolder) -> bool:
     return there <= {folder.trials.name, folder.space.name, folder.split.name} and not any(folder.all_trials())
 
 
-def next_name(results: Path, stem: str) -> str:
-    """The first free of stem-1, stem-2, ..."""
-    return next(name for name in (f"{stem}-{n}" for n in itertools.count(1)) if not (results / name).exists())
+def next_name(results: Path, stem: str, taken: Collection[str] = ()) -> str:
+    """The first of stem-1, stem-2, ... that is no folder there and not taken elsewhere."""
+    names = (f"{stem}-{n}" for n in itertools.count(1))
+    return next(name for name in names if name not in taken and not (results / name).exists())
 
 
 def open_sweep(results: Path, name: str) -> SweepFolder:

@@ -14,7 +14,7 @@ HOUSE = Path(carsray.__file__).parent
 GROUND = ("__init__", "errors", "seed", "progress", "files", "toml_lines", "commit", "interval")
 ROOMS = (
     *("config", "settings", "space", "space_file", "results"),
-    *("data", "models", "training", "cluster", "retrieval", "tracking", "tuning"),
+    *("storage", "data", "models", "training", "cluster", "retrieval", "tracking", "tuning"),
     *("published", "final", "report", "serve", "cli"),
 )
 """In the order that data flows: a room imports from itself and from those before it, the ground floor first."""
@@ -28,6 +28,7 @@ KEEPERS = {
     "optuna": {"tuning"},
     "wandb": {"tracking"},
     "faiss": {"retrieval"},
+    "obstore": {"storage"},
 }
 """The only rooms that may import these."""
 

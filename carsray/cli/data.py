@@ -15,7 +15,7 @@ def data() -> None:
 
 
 @data.command(epilog="Example: carsray data info ~/stanford_cars --classes 40")
-@click.argument("source", metavar="DIR", type=FOLDER)
+@click.argument("source", metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Everything, for a machine.")
 @click.option("--verbose", "-v", is_flag=True, help="List every class, unreadable file and duplicate.")
 @click.option("--classes", type=click.IntRange(min=2), metavar="K", help="The first K classes only.")
@@ -27,17 +27,19 @@ def data() -> None:
     metavar="DIR",
     help="Where looks at pictures are remembered.",
 )
-def info(source: Path, as_json: bool, verbose: bool, classes: int | None, cache: Path) -> None:
-    """Say what is in DIR (or a .csv file): kind, counts, sizes, unreadable files, duplicates."""
+def info(source: str, as_json: bool, verbose: bool, classes: int | None, cache: Path) -> None:
+    """Say what is in DIR (or a .csv file, or s3://bucket/prefix): kind, counts, sizes, unreadable files, duplicates."""
     import json
     from dataclasses import asdict
 
     from carsray.data.describe import describe, render
     from carsray.data.inspect import inspect
-    from carsray.data.sources.catalog import first_classes, open_catalog
+    from carsray.data.remote import open_data
+    from carsray.data.sources.catalog import first_classes
     from carsray.progress import bar
 
-    catalog = first_classes(open_catalog(source), classes)
+    with bar("Fetching pictures") as report:
+        catalog = first_classes(open_data(source, cache, report), classes)
     with bar("Looking at pictures") as report:
         inspection = inspect(catalog, cache, report)
     description = describe(catalog, inspection)

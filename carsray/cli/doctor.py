@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from carsray.cli.options import DEFAULT_CACHE
+from carsray.cli.options import DEFAULT_CACHE, data_source
 from carsray.cli.sweep import RESULTS
 from carsray.cluster.examine import DriverFacts, Examined, examine_driver
 from carsray.cluster.findings import Finding, Level, findings, listed
@@ -27,8 +27,9 @@ class Examination:
 
 @click.command()
 @click.option("--address", help="A running Ray cluster (auto, or HOST:PORT); else this machine.")
-@click.option("--data", type=click.Path(path_type=Path), help="Pictures that every node has to be able to read.")
+@click.option("--data", help="Pictures that every node has to be able to read: a path, or s3://bucket/prefix.")
 @RESULTS
+@click.option("--storage", metavar="URI", help="Bucket or shared folder that is to mirror the record.")
 @click.option(
     "--cache",
     default=DEFAULT_CACHE,
@@ -37,16 +38,18 @@ class Examination:
     help="Folder for packed pictures, on each node.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Facts and findings, for scripts.")
-def doctor(address: str | None, data: Path | None, results: Path, cache: Path, as_json: bool) -> None:
+def doctor(
+    address: str | None, data: str | None, results: Path, storage: str | None, cache: Path, as_json: bool
+) -> None:
     """Look at every node of a cluster for what would go wrong in a sweep; exit code 1 if anything would.
 
-    Versions, GPUs, /dev/shm, the cache folder, pictures, results, access to Ray, the login of W&B.
+    Versions, GPUs, /dev/shm, the cache folder, pictures, results, storage, access to Ray, the login of W&B.
 
     \b
     carsray doctor
     carsray doctor --address auto --data /mnt/cars
     """
-    made = examine(address, data and data.resolve(), results, cache.resolve())
+    made = examine(address, data and data_source(data), results, storage, cache.resolve())
     found = findings(made.nodes, made.driver, made.address)
     if as_json:
         click.echo(json.dumps(asdict(made) | {"findings": [asdict(each) for each in found]}, indent=2, default=str))
@@ -58,13 +61,13 @@ def doctor(address: str | None, data: Path | None, results: Path, cache: Path, a
         sys.exit(1)
 
 
-def examine(address: str | None, data: Path | None, results: Path, cache: Path) -> Examination:
+def examine(address: str | None, data: str | None, results: Path, storage: str | None, cache: Path) -> Examination:
     """Look at the driver and, through Ray, at every node."""
     from carsray.cluster.connect import connected
     from carsray.cluster.doctor import examine_nodes, head_address
     from carsray.progress import bar
 
-    driver = examine_driver(results)
+    driver = examine_driver(results, storage)
     with connected(address) as nodes, bar("Examining nodes") as report:
         return Examination(head_address(), examine_nodes(nodes, cache, data, report=report), driver)
 

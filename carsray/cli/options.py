@@ -13,6 +13,7 @@ from carsray.config import SweepSettings, TrialConfig
 from carsray.data.records import DataSplit
 from carsray.errors import ConfigError
 from carsray.space import Space, Values
+from carsray.storage.address import in_full, is_remote, parse_address
 
 DEFAULT_CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "carsray"
 
@@ -32,7 +33,7 @@ BUDGETS = (
 
 _OPTIONS = (
     click.argument("space", type=click.Path(path_type=Path)),
-    click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder or CSV with the pictures."),
+    click.option("--data", required=True, help="Folder or CSV with the pictures, or s3://bucket/prefix."),
     click.option("--trials", default=20, show_default=True, type=click.IntRange(1), help="Trials in all."),
     click.option("--epochs", type=click.IntRange(1), help="Full length of a trial; else as the space says."),
     click.option("--classes", type=click.IntRange(2), help="Use the first K classes only."),
@@ -50,6 +51,11 @@ _OPTIONS = (
         show_default=True,
         type=click.Path(path_type=Path),
         help="Folder for packed pictures.",
+    ),
+    click.option(
+        "--storage",
+        metavar="URI",
+        help="Mirror the record to s3://bucket/prefix, gs://bucket/prefix or a shared folder.",
     ),
     *BUDGETS,
 )
@@ -77,26 +83,28 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
         origin: str | None,
         epochs: int | None,
         classes: int | None,
-        data: Path,
+        data: str,
         cache: Path,
         trials: int,
         seed: int,
         concurrent: int | None,
         gpus_per_trial: float | None,
         address: str | None,
+        storage: str | None,
         budget_hours: float | None,
         budget_gpu_hours: float | None,
         target: float | None,
         **others: Any,
     ) -> None:
         settings = SweepSettings(
-            data=data.resolve(),  # resume may start in another folder
+            data=data_source(data),
             cache=cache.resolve(),
             trials=trials,
             seed=seed,
             concurrent=concurrent,
             gpus_per_trial=gpus_per_trial,
             address=address,
+            storage=str(parse_address(storage)) if storage else None,
             budget_hours=budget_hours,
             budget_gpu_hours=budget_gpu_hours,
             target=target,
@@ -160,14 +168,20 @@ def first_config(space: Space) -> TrialConfig:
     return space.config(space.start[0] if space.start else next(iter(corners(space.parameters.values()))))
 
 
-def split_data(data: Path, config: TrialConfig, cache: Path) -> DataSplit:
+def data_source(text: str) -> str:
+    """What --data says, in a form that holds in another folder, where resume may start, and on another node."""
+    return str(in_full(parse_address(text, "--data"))) if is_remote(text) else str(Path(text).resolve())
+
+
+def split_data(data: str | Path, config: TrialConfig, cache: Path) -> DataSplit:
     """Read, inspect and split the pictures; warnings go to stderr."""
     from carsray.data.inspect import inspect
-    from carsray.data.sources.catalog import open_catalog
+    from carsray.data.remote import open_data
     from carsray.data.splits import make_split
     from carsray.progress import bar
 
-    catalog = open_catalog(data)
+    with bar("Fetching pictures") as report:
+        catalog = open_data(str(data), cache, report)
     with bar("Inspecting pictures") as report:
         inspection = inspect(catalog, cache, report)
     split, warnings = make_split(catalog, inspection, config)

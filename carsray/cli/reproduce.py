@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from carsray.cli.options import DEFAULT_CACHE, pinned_values
+from carsray.cli.options import DEFAULT_CACHE, data_source, pinned_values
 from carsray.errors import SweepFailed
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ FOLDER = click.Path(path_type=Path)
 @click.command()
 @click.argument("report")
 @click.argument("experiments", nargs=-1)
-@click.option("--data", required=True, type=FOLDER, help="Folder or CSV with the pictures.")
+@click.option("--data", required=True, help="Folder or CSV with the pictures, or s3://bucket/prefix.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="Run each so often.")
 @click.option("--classes", type=click.IntRange(2), help="Use the first K classes only.")
 @click.option("--set", "pins", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be given often.")
@@ -34,7 +34,7 @@ FOLDER = click.Path(path_type=Path)
 def reproduce(
     report: str,
     experiments: tuple[str, ...],
-    data: Path,
+    data: str,
     seeds: int,
     classes: int | None,
     pins: tuple[str, ...],
@@ -61,7 +61,7 @@ def reproduce(
 
     file = load_experiments(find_experiments(report))
     settings = SweepSettings(
-        data=data.resolve(),
+        data=data_source(data),
         cache=cache.resolve(),
         concurrent=concurrent,
         gpus_per_trial=gpus_per_trial,

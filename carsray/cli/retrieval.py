@@ -21,9 +21,7 @@ Protocol = Literal["same-classes", "leave-one-out"]
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--space", default=Path("search_spaces/retrieval.toml"), show_default=True, type=click.Path(path_type=Path)
-)
+@click.option("--space", type=click.Path(path_type=Path), help="The grid; else search_spaces/retrieval.toml.")
 @click.option("--trial", type=click.IntRange(0), help="Embed with this trial; else the best one.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Embed with this checkpoint instead.")
 @click.option("--embeddings", type=click.Path(path_type=Path), help="Search this .npz instead; NAME may be new.")
@@ -39,7 +37,7 @@ Protocol = Literal["same-classes", "leave-one-out"]
 @RESULTS
 def retrieval(
     name: str,
-    space: Path,
+    space: Path | None,
     trial: int | None,
     checkpoint: Path | None,
     embeddings: Path | None,
@@ -63,7 +61,7 @@ def retrieval(
 
     if sum(given is not None for given in (trial, checkpoint, embeddings)) > 1:
         raise ConfigError("--trial, --checkpoint, --embeddings: each names what to search; give one")
-    grid = load_grid(space)
+    grid = load_grid(space or _usual_grid())
     with ExitStack() as stack:
         find, work = _on_cluster(stack, address)
         searched = _searched(results, name, trial, checkpoint, embeddings, work, stack)
@@ -73,6 +71,14 @@ def retrieval(
     if index:
         write_index(searched, index, outcomes)
     print_best(searched, outcomes, grid)
+
+
+def _usual_grid() -> Path:
+    """The one that is here, else that of carsray's own checkout."""
+    from carsray.published.experiments_file import checkout
+
+    here = Path("search_spaces/retrieval.toml")
+    return here if here.exists() else checkout() / here
 
 
 def _on_cluster(stack: ExitStack, address: str | None) -> "tuple[Search, EmbedRows]":
@@ -124,4 +130,4 @@ def _searched(
         return stack.enter_context(shown)
 
     gallery, queries = embed_split(path, split, RunConfig(cache=settings.cache), report, work)
-    return Searched(folder.root, str(path), gallery, queries, split)
+    return Searched(folder.root, str(path), gallery, queries, split, settings.cache)

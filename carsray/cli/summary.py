@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -66,11 +65,10 @@ def _print_end(console: Console, folder: SweepFolder, missing: int) -> int:
     why = (folder.read_runs() or [{}])[-1].get("why", INTERRUPTED)
     if why == COMPLETE or not missing:
         return 0
-    where = "" if folder.root.parent == Path("results") else f" --results {folder.root.parent}"
     codes = {INTERRUPTED: 130, GAVE_UP: 1}
-    command = f"carsray resume {folder.name}{where}"
+    command = f"carsray resume {folder.arguments}"
     if why not in codes:  # under a limit that was reached, resume would end at once
-        command = f"carsray extend {folder.name}{where}, with a new --budget-hours, --budget-gpu-hours or --target"
+        command = f"carsray extend {folder.arguments}, with a new --budget-hours, --budget-gpu-hours or --target"
     console.print(f"{why[0].upper()}{why[1:]}: {missing} trials missing. Go on with: {command}")
     return codes.get(why, 0)
 

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -22,8 +24,9 @@ RESULTS = click.option(
 @click.command()
 @sweep_options
 @click.option("--name", help="Name of the results folder; else the space's name and a number.")
+@click.option("--or-resume", is_flag=True, help="If the sweep NAME has begun, here or in the storage, go on with it.")
 @RESULTS
-def sweep(asked: Asked, name: str | None, results: Path) -> None:
+def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> None:
     """Search a space: many trials under Ray Tune, proposed by Optuna, stopped early by ASHA.
 
     \b
@@ -31,32 +34,39 @@ def sweep(asked: Asked, name: str | None, results: Path) -> None:
     carsray sweep search_spaces/cnn.toml --data ~/cars --classes 20 --set image_size=96 --trials 40
     carsray sweep search_spaces/transfer_resnet50.toml --data /mnt/cars --address auto --gpus-per-trial 0.5
     """
+    if or_resume and not name:
+        raise click.UsageError("--or-resume needs the --name of the sweep that may have begun.")
+    if or_resume and name and _has_begun(results, name, asked.settings.storage):
+        _run(results, name, storage=asked.settings.storage)
+    name = _checked_name(results, name, asked)  # and storage: a wrong one is told before pictures are inspected
     with ExitStack() as stack:
         with networks_checked(asked.space) as checked:
             split = asked.split()  # before the imports below: a wrong path is told at once, not after Ray has loaded
             from carsray.cluster.connect import connected
-            from carsray.results import create_sweep, next_name
+            from carsray.results import create_sweep
             from carsray.tuning.resources import share_out
             from carsray.tuning.sweep import begin_record
 
             nodes = stack.enter_context(connected(asked.settings.address))  # its processes start while the check runs
             share_out(nodes, asked.settings)  # what no node can hold is refused before anything is written
             checked()
-        folder = create_sweep(results, name or next_name(results, asked.space.name))
+        folder = create_sweep(results, name)
         begin_record(folder, asked.space, split, asked.settings)
         _run(results, folder.name)
 
 
 @click.command()
 @click.argument("name")
+@click.option("--storage", metavar="URI", help="Where the record is mirrored; fetched from there if it is not here.")
 @RESULTS
-def resume(name: str, results: Path) -> None:
+def resume(name: str, storage: str | None, results: Path) -> None:
     """Go on with a sweep that was interrupted: trials under way go on from their last snapshot, those that ended stay.
 
     \b
     carsray resume cars-1
+    carsray resume cars-1 --storage s3://bucket/sweeps
     """
-    _run(results, name)
+    _run(results, name, storage=storage)
 
 
 @click.command()
@@ -85,21 +95,51 @@ def extend(
     _run(results, name, trials or 0, changed)
 
 
-def _run(results: Path, name: str, more: int = 0, limits: Mapping[str, float] | None = None) -> None:
+def _has_begun(results: Path, name: str, storage: str | None) -> bool:
+    """Whether there is a record of this name, here or in the storage."""
+    from carsray.storage.work import is_in
+
+    return (results / name / "sweep.json").is_file() or (storage is not None and is_in(storage, name))
+
+
+def _checked_name(results: Path, name: str | None, asked: Asked) -> str:
+    """The name that was given, or the next free one. Raises StorageError or ResultsError where storage bars it."""
+    from carsray.results import next_name
+
+    storage = asked.settings.storage
+    if storage is None:
+        return name or next_name(results, asked.space.name)
+    from carsray.storage.work import names_in, require_free
+
+    name = name or next_name(results, asked.space.name, names_in(storage))
+    require_free(storage, results, name)
+    return name
+
+
+def _run(
+    results: Path,
+    name: str,
+    more: int = 0,
+    limits: Mapping[str, float] | None = None,
+    storage: str | None = None,
+) -> NoReturn:
     """Run what the record of a sweep still lacks, or so many trials more under new limits, and say how it ended."""
     from carsray.results import open_sweep, read_rows
 
-    folder = open_sweep(results, name)
+    if storage is None:
+        open_sweep(results, name)  # a wrong name is told before the imports below
     from carsray.cli.summary import print_summary
     from carsray.data.pack import ensure_pack
     from carsray.progress import bar
+    from carsray.storage.work import at_work
     from carsray.tuning.sweep import extend_record, read_record, run_sweep
 
-    with folder.alone():
+    with at_work(results, name, storage, partial(click.echo, err=True)) as (folder, watch):
         extend_record(folder, more, limits or {})
         space, split, settings = read_record(folder)
         for title, part in (("Packing train", split.train), ("Packing val", split.val)):
             with bar(title) as report:
                 ensure_pack(part, first_config(space), settings.cache, report)
-        rows = run_sweep(folder, space, split, settings, read_rows(folder))
-    sys.exit(print_summary(folder, space, split, settings, rows))
+        rows = run_sweep(folder, space, split, settings, read_rows(folder), watch)
+        code = print_summary(folder, space, split, settings, rows)
+    sys.exit(code)

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 90.0
 def examine_nodes(
     nodes: Sequence[Node],
     cache: Path,
-    data: Path | None = None,
+    data: str | None = None,
     within: float = ANSWER_SECONDS,
     report: Report = silent,
 ) -> list[Examined]:

@@ -11,6 +11,9 @@ from netrc import NetrcParseError, netrc
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from carsray.errors import StorageError
+from carsray.storage.address import is_remote, parse_address
+
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 SHARED_MEMORY = Path("/dev/shm")
 WANDB_URL = "https://api.wandb.ai"
@@ -42,7 +45,7 @@ class NodeFacts:
     cache_free_bytes: int
     packs: int
     """In the cache; which pictures they hold is not looked at."""
-    data: Path | None
+    data: str | None
     data_problem: str
     tokens: bool
     """Whether Ray asks for a token here."""
@@ -57,6 +60,9 @@ class DriverFacts:
     results_problem: str
     wandb: str
     """Where W&B finds its login, or that it is offline; empty where it finds none."""
+    storage: str | None = None
+    storage_problem: str = ""
+    """With what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Examined:
     problem: str = ""
 
 
-def examine_node(cache: Path, data: Path | None) -> NodeFacts:
+def examine_node(cache: Path, data: str | None) -> NodeFacts:
     """Look at the machine that this runs on: its cache folder, and the pictures if a path is given."""
     gpus, torch_problem = _gpus()
     cache_problem, cache_free, packs = _cache(cache)
@@ -93,9 +99,21 @@ def examine_node(cache: Path, data: Path | None) -> NodeFacts:
     )
 
 
-def examine_driver(results: Path) -> DriverFacts:
-    """Look at this process, which is to run the sweep."""
-    return DriverFacts(_versions(), results, write_problem(results), _wandb())
+def examine_driver(results: Path, storage: str | None = None) -> DriverFacts:
+    """Look at this process, which is to run the sweep, and at what it can write to."""
+    problem = storage_problem(storage) if storage else ""
+    return DriverFacts(_versions(), results, write_problem(results), _wandb(), storage, problem)
+
+
+def storage_problem(storage: str) -> str:
+    """Why nothing can be written to a storage and read again; it is tried, and nothing is left."""
+    from carsray.storage.place import Place  # here, so that a node without its library can say so
+
+    try:
+        Place(parse_address(storage)).probe()
+    except StorageError as error:
+        return str(error)
+    return ""
 
 
 def write_problem(folder: Path) -> str:
@@ -109,8 +127,11 @@ def write_problem(folder: Path) -> str:
     return ""
 
 
-def read_problem(path: Path) -> str:
-    """Why a file, or the first one found in a folder, cannot be read."""
+def read_problem(source: str) -> str:
+    """Why a file, or the first one found in a folder or at an address, cannot be read."""
+    if is_remote(source):
+        return _remote_problem(source)
+    path = Path(source)
     try:
         first = next((file for file in path.rglob("*") if file.is_file()), None) if path.is_dir() else path
         if first is None:
@@ -119,6 +140,20 @@ def read_problem(path: Path) -> str:
             file.read(1)
     except OSError as error:
         return _said(error)
+    return ""
+
+
+def _remote_problem(source: str) -> str:
+    try:
+        from carsray.storage.place import Place
+
+        place = Place(parse_address(source, "--data"))
+        first = next(iter(place.objects()), None)
+        if first is None:
+            return "no file in it"
+        place.read(first.name)
+    except (ImportError, StorageError) as error:
+        return str(error)
     return ""
 
 

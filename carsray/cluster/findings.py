@@ -10,6 +10,7 @@ from typing import Literal
 from rich.filesize import decimal
 
 from carsray.cluster.examine import DriverFacts, Examined, NodeFacts
+from carsray.storage.address import is_remote
 
 Level = Literal["ok", "warning", "error"]
 """A warning is a sweep that runs slower, or in the open; an error one whose trials fail or differ from node to node."""
@@ -42,6 +43,7 @@ def findings(nodes: Sequence[Examined], driver: DriverFacts, address: str) -> li
     for rule in _RULES:
         found += [said for node in nodes if node.facts and (said := rule(node, node.facts))]
     found.append(_results(driver))
+    found += _storage(driver)
     found += _tokens(nodes, address)
     found.append(_wandb(driver))
     return found
@@ -145,13 +147,14 @@ def _data(node: Examined, facts: NodeFacts) -> Finding | None:
         return None
     if not facts.data_problem:
         return Finding("ok", "data", node.name, f"{facts.data}: can be read")
-    return Finding(
-        "error",
-        "data",
-        node.name,
-        f"{facts.data}: cannot be read ({facts.data_problem})",
-        "Each node packs the pictures itself: have them at the same path everywhere, on a file system that all share",
-    )
+    if is_remote(facts.data):
+        remedy = "Each node fetches the pictures itself: give it credentials, by a role or the environment of its Ray"
+    else:
+        remedy = (
+            "Each node packs the pictures itself: have them at the same path everywhere, on a file system that all "
+            "share, or in a bucket"
+        )
+    return Finding("error", "data", node.name, f"{facts.data}: cannot be read ({facts.data_problem})", remedy)
 
 
 _RULES: tuple[Callable[[Examined, NodeFacts], Finding | None], ...] = (_gpus, _shared_memory, _cache, _data)
@@ -163,6 +166,13 @@ def _results(driver: DriverFacts) -> Finding:
         found = f"{driver.results}: cannot be written ({driver.results_problem})"
         return Finding("error", "results", DRIVER, found, "Choose another folder with --results")
     return Finding("ok", "results", DRIVER, f"{driver.results}: can be written")
+
+
+def _storage(driver: DriverFacts) -> Iterator[Finding]:
+    if driver.storage_problem:
+        yield Finding("error", "storage", DRIVER, driver.storage_problem)
+    elif driver.storage:
+        yield Finding("ok", "storage", DRIVER, f"{driver.storage}: can be written")
 
 
 def _tokens(nodes: Sequence[Examined], address: str) -> Iterator[Finding]:

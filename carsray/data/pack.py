@@ -19,6 +19,7 @@ from rich.filesize import decimal
 from carsray.config import TrialConfig
 from carsray.data.decode import decode
 from carsray.data.records import Row
+from carsray.data.remote import copied
 from carsray.errors import DataError
 from carsray.progress import Report, silent
 
@@ -52,7 +53,8 @@ def pack_key(rows: Sequence[Row], config: TrialConfig) -> str:
 def ensure_pack(rows: Sequence[Row], config: TrialConfig, cache: Path, report: Report = silent) -> Pack:
     """The pack of these rows, built in ``cache/packs`` unless it is there; of several processes one builds.
 
-    Raises DataError where a picture cannot be read or has changed, or the folder cannot hold the pack.
+    Pictures in a bucket are fetched first. Raises StorageError where they cannot be had, DataError where one cannot be
+    read or has changed, or the folder cannot hold the pack.
     """
     path = cache / "packs" / f"{pack_key(rows, config)}.npy"
     shape = (len(rows), config.packed_size, config.packed_size, 3)
@@ -61,7 +63,7 @@ def ensure_pack(rows: Sequence[Row], config: TrialConfig, cache: Path, report: R
         with _folder_errors(path.parent, int(np.prod(shape))), _lock(path, shape, report):
             images = _open(path, shape)  # another process may have built it meanwhile
             if images is None:
-                images = _build(path, rows, config, report)
+                images = _build(path, copied(rows, cache), config, report)
     return Pack(images, np.array([row.label for row in rows], dtype=np.int64), path.stem)
 
 

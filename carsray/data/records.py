@@ -19,6 +19,8 @@ class Picture:
     split: SplitName | None = None
     """What the source itself says, if anything."""
     box: Box | None = None
+    address: str = ""
+    """Where it comes from, if the path is that of a copy: s3://..."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Row:
     """One readable picture of a split."""
 
     path: str
+    """On this disk, or the address of a picture in a bucket: see remote.py."""
     label: int
     digest: str
     """SHA-256 of the file's bytes, in hex."""

@@ -35,7 +35,12 @@ def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) ->
         notes.append(misfit)
     stated: defaultdict[SplitName | None, list[Row]] = defaultdict(list)
     for picture in readable:
-        row = Row(str(picture.path), picture.label, inspection[picture.path].digest, boxes.get(picture.path))
+        row = Row(
+            picture.address or str(picture.path),
+            picture.label,
+            inspection[picture.path].digest,
+            boxes.get(picture.path),
+        )
         stated[picture.split].append(row)
     if catalog.official_test and config.split in ("official", "test-halved"):
         stated["train"], more = _without_copies(stated["train"], stated["test"])

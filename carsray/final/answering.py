@@ -8,6 +8,7 @@ import numpy as np
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.pack import ensure_pack
 from carsray.data.records import DataSplit, Row
+from carsray.data.remote import local_paths
 from carsray.data.seal import sealed
 from carsray.data.splits import merged
 from carsray.errors import CarsrayError
@@ -55,7 +56,7 @@ def answer_val(
 ) -> Iterator[Answers | Impossible]:
     """Each network's answers to val, with test sealed."""
     try:
-        with sealed(row.path for row in split.test):
+        with sealed(local_paths(split.test, run.cache)):
             for name, checkpoint in weights.items():
                 yield _answers(name, restored(checkpoint, run), split.val, config, run)
     except CarsrayError as error:

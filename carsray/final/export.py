@@ -11,6 +11,7 @@ import safetensors.torch
 
 from carsray.config import RunConfig
 from carsray.data.pack import Pack, ensure_pack
+from carsray.data.remote import copied, local_paths
 from carsray.data.seal import sealed
 from carsray.files import write_bytes, write_json
 from carsray.final.card import write_card
@@ -53,7 +54,8 @@ def export(sweep: SweepFolder, wanted: Wanted, bar: Bar) -> Parity | None:
     if wanted.onnx:
         require_onnx()
     source = read_retrained(sweep)
-    with sealed(row.path for row in source.split.test), written_whole(wanted.folder, wanted.force) as package:
+    test = local_paths(source.split.test, source.settings.cache)
+    with sealed(test), written_whole(wanted.folder, wanted.force) as package:
         return _write(package, source, wanted, bar)
 
 
@@ -92,14 +94,14 @@ def _write_model(package: Package, source: Retrained) -> None:
 
 def _write_gallery(package: Package, source: Retrained, wanted: Wanted, bar: Bar) -> None:
     """Of train and val, in this order."""
-    rows = (*source.split.train, *source.split.val)
+    rows = copied((*source.split.train, *source.split.val), source.settings.cache)
     parts = []
     for name in ("train", "val"):
         with bar(f"Embedding {name}") as report:
             parts.append(infer(source.network, source.config, _pack(source, name, bar).images, report)[1])
     embeddings = np.concatenate(parts)
     write_embeddings(package, embeddings, np.array([row.label for row in rows], np.int64))
-    write_table(package, rows, source.split.classes, source.settings.data, wanted.pictures)
+    write_table(package, rows, source.split.classes, source.data, wanted.pictures)
     if wanted.pictures:
         with bar("Thumbnails") as report:
             write_thumbnails(package, rows, report)

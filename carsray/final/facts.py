@@ -34,7 +34,7 @@ def collect_facts(source: Retrained, parity: Parity | None) -> dict[str, Any]:
             "embedding": source.network.embedding_size,
         },
         "data": {
-            "stanford_cars": stanford_cars.recognise(source.settings.data),
+            "stanford_cars": stanford_cars.recognise(source.data),
             "classes": len(source.split.classes),
             **{side: len(getattr(source.split, side)) for side in ("train", "val", "test")},
             "test_kind": source.split.test_kind,

@@ -16,6 +16,7 @@ from carsray.final.retrain_folder import RetrainFolder, Training
 from carsray.interval import wilson
 from carsray.retrieval.grid import Grid
 from carsray.retrieval.names import DISTANCES, NORMALIZATIONS, TIES, VOTES
+from carsray.storage.address import is_remote
 
 BY = "retrain"
 
@@ -41,7 +42,8 @@ def check_pictures(split: DataSplit) -> None:
     """Raise DataError where there is no test, or its pictures are gone. Opens none of them."""
     if not split.test:
         raise DataError("split.csv: has no test pictures to open. Sweep over pictures of which some are held out")
-    if missing := next((row.path for row in split.test if not Path(row.path).is_file()), None):
+    here = (row.path for row in split.test if not is_remote(row.path))
+    if missing := next((path for path in here if not Path(path).is_file()), None):
         raise DataError(f"{missing}: a test picture is not there. Bring it back; nothing was opened")
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from carsray.config import SweepSettings, TrialConfig, explain, trial_config
 from carsray.data.records import DataSplit
+from carsray.data.remote import local_path
 from carsray.data.split_file import read_split
 from carsray.errors import ResultsError
 from carsray.final.gallery import SearchPoint
@@ -54,6 +55,11 @@ class Retrained:
     config: TrialConfig
     network: Network
     """Of the first seed, as fixed in advance: on the processor, in eval mode."""
+
+    @property
+    def data(self) -> Path:
+        """Where its pictures lie on this machine."""
+        return Path(local_path(self.settings.data, self.settings.cache))
 
     def search_point(self) -> tuple[SearchPoint | None, str]:
         """How neighbours are to be found, and which file says so; none where no file does."""

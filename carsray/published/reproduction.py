@@ -6,7 +6,7 @@ from pathlib import Path
 from carsray.commit import git_commit
 from carsray.config import SweepSettings
 from carsray.data.inspect import inspect
-from carsray.data.sources.catalog import open_catalog
+from carsray.data.remote import open_data
 from carsray.errors import ConfigError, ResultsError
 from carsray.files import unwritable, write_json, write_text
 from carsray.progress import Report
@@ -50,7 +50,7 @@ def prepare(request: Request, report: Report) -> tuple[Plan, list[str]]:
         changed, followed = pin(experiment, request.pins)
         pinned.append(changed)
         notes += followed
-    catalog = open_catalog(request.settings.data)
+    catalog = open_data(request.settings.data, request.settings.cache, report)
     splits = Splits(catalog, inspect(catalog, request.settings.cache, report), notes.append)
     plan = make_plan(pinned, request.seeds, splits.of)
     return plan, list(dict.fromkeys(notes))

@@ -8,6 +8,7 @@ import numpy as np
 from carsray.config import RunConfig
 from carsray.data.pack import ensure_pack, pack_key
 from carsray.data.records import DataSplit, Row
+from carsray.data.remote import local_paths
 from carsray.data.seal import sealed
 from carsray.errors import ResultsError
 from carsray.progress import Report
@@ -60,7 +61,7 @@ def embed_split(
     device = resolve_device(run)
     computed = f"{device.type} {compute_dtype(device, info.config)}"
     sides = []
-    with sealed(row.path for row in split.test):
+    with sealed(local_paths(split.test, run.cache)):
         for name, rows in (("train", split.train), ("val", split.val)):
             key = embedding_key(checkpoint, pack_key(rows, info.config), computed)
             found = cached(run.cache, key, len(rows), lambda r=rows, n=name: work(checkpoint, r, run, report(n)))  # type: ignore[misc]

@@ -10,7 +10,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from carsray.data.records import DataSplit
+from carsray.data.records import DataSplit, Row
+from carsray.data.remote import copied
 from carsray.files import write_bytes, write_json
 from carsray.interval import wilson
 from carsray.retrieval.evaluate import Embedded, Outcome
@@ -35,6 +36,8 @@ class Searched:
     queries: Embedded | None
     split: DataSplit | None = None
     """Of the sweep whose train and val these are; none for embeddings that a person brought."""
+    cache: Path = Path()
+    """Where its pictures lie if they come from a bucket."""
     alone: bool = False
     """Leave-one-out: each query is searched in the others."""
 
@@ -76,14 +79,15 @@ def _examples(searched: Searched, best: Outcome) -> bytes:
     _, rows = nearest(change(searched.gallery.rows), asked, k, best.point.distance)
     labels = searched.queries.labels[chosen]
     found = [
-        [(_picture(searched.split.train[at].path), bool(searched.gallery.labels[at] == label)) for at in near]
+        [(_picture(searched, searched.split.train[at]), bool(searched.gallery.labels[at] == label)) for at in near]
         for near, label in zip(rows, labels, strict=True)
     ]
-    return draw_neighbours([_picture(searched.split.val[at].path) for at in chosen], found)
+    return draw_neighbours([_picture(searched, searched.split.val[at]) for at in chosen], found)
 
 
-def _picture(path: str) -> np.ndarray:
-    with Image.open(path) as file:
+def _picture(searched: Searched, row: Row) -> np.ndarray:
+    (here,) = copied([row], searched.cache)
+    with Image.open(here.path) as file:
         return np.asarray(file.convert("RGB").resize((SIDE, SIDE)))
 
 

@@ -15,6 +15,7 @@ import torch
 
 from carsray.config import TrialConfig
 from carsray.data.batches import TrainingData, training_data
+from carsray.data.remote import local_paths
 from carsray.data.seal import seal
 from carsray.errors import CarsrayError, TrialFailed
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
@@ -30,7 +31,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     opened = connection.recv()
     assert isinstance(opened, Open)
-    seal(row.path for row in opened.split.test)
+    seal(local_paths(opened.split.test, opened.run.cache))
     _Trials(connection, opened).serve()
 
 

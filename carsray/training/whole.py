@@ -8,6 +8,7 @@ from typing import Literal
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.batches import training_data
 from carsray.data.records import DataSplit
+from carsray.data.remote import local_paths
 from carsray.data.seal import sealed
 from carsray.errors import CarsrayError, TrialFailed
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
@@ -79,7 +80,7 @@ def train(
     """
     team = this_team()
     try:
-        with sealed(row.path for row in split.test):
+        with sealed(local_paths(split.test, run.cache)):
             yield from _train(config, weights, split, run, terms, snapshot)
     except (CarsrayError, TrialFailed) as error:
         if not team.leads:

@@ -13,6 +13,7 @@ from ray.tune.experiment import Trial
 from carsray.errors import ResultsError
 from carsray.results import BEST, State, SweepFolder, TrialRow, TrialState, ranked, write_table
 from carsray.space import Space
+from carsray.storage.watch import Watch
 from carsray.training.standing import snapshot_standing
 from carsray.tuning.kept import Kept
 from carsray.tuning.parcel import Parcel
@@ -29,12 +30,16 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _noting(write: Method) -> Method:
-    """Keep the error of a method that cannot write: Ray hands on its traceback as text, and not the error itself."""
+    """Let nobody look while a method writes, and keep its error if it cannot.
+
+    Ray hands on its traceback as text, and not the error itself.
+    """
 
     @wraps(write)
     def noting(recorder: "Recorder", *args: Any, **named: Any) -> Any:
         try:
-            return write(recorder, *args, **named)
+            with recorder.watch.writing:
+                return write(recorder, *args, **named)
         except ResultsError as error:
             recorder.broken = error
             raise
@@ -54,8 +59,13 @@ class Recorder(Callback):
         space: Space,
         rows: Sequence[TrialRow] = (),
         comes_again: Callable[[int], bool] = lambda number: False,
+        watch: Watch | None = None,
     ) -> None:
-        """``rows`` are of an earlier process; ``comes_again`` says of a lost trial whether it will go on."""
+        """``rows`` are of an earlier process; ``comes_again`` says of a lost trial whether it will go on.
+
+        ``watch`` is told what changes.
+        """
+        self.watch = watch or Watch()
         self.folder, self.space, self._comes_again = folder, space, comes_again
         self.rows = {row.trial: row for row in rows}
         self._kept = Kept(folder, self.rows)
@@ -79,13 +89,16 @@ class Recorder(Callback):
     def going_on(self, number: int) -> dict[str, Any] | None:
         """What a trial's config takes to go on from its snapshot: epochs done, best score, the snapshot.
 
-        None where there is no snapshot that can be read: then the trial starts over.
+        None where there is no snapshot that can be read, or it is ahead of the history: then the trial starts over.
         """
         folder = self.folder.trial(number)
         try:
             snapshot = folder.snapshot.read_bytes()
             epoch, best = snapshot_standing(snapshot, folder.read_trial_config())
         except (OSError, ResultsError):
+            return None
+        history = folder.read_history()
+        if not history or history[-1]["epoch"] < epoch:  # it was cut off as it started over: epochs would be missing
             return None
         folder.cut_history(epoch)
         return {"epoch": epoch, "best": best, "snapshot": ray.put(snapshot)}
@@ -117,12 +130,14 @@ class Recorder(Callback):
         self._update(replace(row.after(metrics, said["time_this_iter_s"]), state=state))
         if snapshot:
             self._kept.tidy(self.rows)
+            self.watch.due.set()
 
     @_noting
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial has ended by itself or was stopped."""
         self._end(self.rows[trial.config["trial"]])
         self._kept.tidy(self.rows)
+        self.watch.due.set()
 
     @_noting
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -133,6 +148,7 @@ class Recorder(Callback):
         cause = str(trial.get_error() or "its Ray actor died")
         self._update(replace(row, state="failed", reason=row.reason or cause))
         self._kept.tidy(self.rows)
+        self.watch.due.set()
 
     @_noting
     def close_paused(self) -> None:
@@ -146,6 +162,7 @@ class Recorder(Callback):
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """The sweep has ended or was interrupted: leave a complete table."""
         self.write_table()
+        self.watch.end()
 
     def write_table(self) -> None:
         """Write trials.csv, best first."""
@@ -164,6 +181,7 @@ class Recorder(Callback):
 
     def _update(self, row: TrialRow) -> None:
         self.rows[row.trial] = row
+        self.watch.note(row.trial)
         state = TrialState(row.state, row.epochs, row.seconds, row.reason, row.node)
         self.folder.trial(row.trial).write_state(state)
         if time.monotonic() - self._written >= TABLE_SECONDS:

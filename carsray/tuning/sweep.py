@@ -21,6 +21,7 @@ from carsray.cluster.connect import alive_nodes, connected
 from carsray.commit import git_commit
 from carsray.config import RunConfig, SweepSettings
 from carsray.data.records import DataSplit
+from carsray.data.remote import local_paths
 from carsray.data.seal import sealed
 from carsray.data.split_file import read_split, write_split
 from carsray.errors import ResultsError
@@ -28,6 +29,7 @@ from carsray.files import write_json, write_text
 from carsray.results import BEST, SweepFolder, TrialRow
 from carsray.space import Space
 from carsray.space_file import load_space
+from carsray.storage.watch import Watch
 from carsray.tuning.actor import TrialActor
 from carsray.tuning.budget import Budget, hours_worked
 from carsray.tuning.record import Recorder
@@ -96,15 +98,24 @@ def extend_record(folder: SweepFolder, trials: int, limits: Mapping[str, float])
 
 
 def run_sweep(
-    folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings, before: Sequence[TrialRow] = ()
+    folder: SweepFolder,
+    space: Space,
+    split: DataSplit,
+    settings: SweepSettings,
+    before: Sequence[TrialRow] = (),
+    watch: Watch | None = None,
 ) -> list[TrialRow]:
     """Run the trials that the record does not have yet; the rows of all of them, in the order of their numbers.
 
     Ctrl-C or SIGTERM ends it early; the rows of trials that were under way then say "running". Why it ended is in the
-    last line of runs.jsonl.
+    last line of runs.jsonl. A ``watch`` is told what changes in the record.
     """
     _quiet()
-    with connected(settings.address) as nodes, sealed(row.path for row in split.test), terminated_as_interrupted():
+    with (
+        connected(settings.address) as nodes,
+        sealed(local_paths(split.test, settings.cache)),
+        terminated_as_interrupted(),
+    ):
         resources = share_out(nodes, settings)
         histories = {row.trial: folder.trial(row.trial).read_history() for row in before}
         ends = [epoch["time"] for history in histories.values() for epoch in history if "time" in epoch]
@@ -113,7 +124,7 @@ def run_sweep(
         table = _rung_table(space, len(split.val), before, histories)
         baseline = 0 if space.start else None
         turns = Turns(table, resources.concurrent, settings.trials - len(before), cut_off, baseline)
-        recorder = Recorder(folder, space, before, turns.comes_again)
+        recorder = Recorder(folder, space, before, turns.comes_again, watch)
         view = View(recorder, settings.trials, len(split.val))
         file = StudyFile(folder.study, folder.name)
         search = SpaceSearch(space, file, settings.seed, turns, recorder.going_on)
@@ -124,25 +135,16 @@ def run_sweep(
         )
         folder.append_run("began", gpus_per_trial=resources.gpus, **_circumstances())
         try:
-            _fit(
-                _trainable(space, split, settings, resources),
-                tune.TuneConfig(
-                    metric=BEST,
-                    mode="max",
-                    search_alg=search,
-                    scheduler=scheduler,
-                    num_samples=-1,  # the searcher says when it is over
-                    reuse_actors=True,
-                ),
-                [recorder, view],
-            )
+            _fit(_trainable(space, split, settings, resources), search, scheduler, [recorder, view])
             if turns.over():
                 recorder.close_paused()
                 search.close_paused()
-            folder.append_run("ended", why=_why(turns, scheduler, search))
+            why = _why(turns, scheduler, search)
+            folder.append_run("ended", why=why)
+            recorder.watch.interrupted = why == INTERRUPTED
         except Exception:
             if recorder.broken:
-                raise ResultsError(f"{recorder.broken}, then go on with: carsray resume {folder.name}") from None
+                raise ResultsError(f"{recorder.broken}, then go on with: carsray resume {folder.arguments}") from None
             raise
         finally:
             view.close()
@@ -204,7 +206,15 @@ def _rung_table(
     return table
 
 
-def _fit(trainable: Any, config: tune.TuneConfig, callbacks: list[tune.Callback]) -> None:
+def _fit(trainable: Any, search: SpaceSearch, scheduler: RungScheduler, callbacks: list[tune.Callback]) -> None:
+    config = tune.TuneConfig(
+        metric=BEST,
+        mode="max",
+        search_alg=search,
+        scheduler=scheduler,
+        num_samples=-1,  # the searcher says when it is over
+        reuse_actors=True,
+    )
     # Ray's own state is a cache, so it lives and dies with this call.
     with tempfile.TemporaryDirectory(prefix="carsray-ray-") as storage:
         # Weights come with the results; Ray's own checkpoints would need storage that all nodes share.

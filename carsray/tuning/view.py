@@ -39,12 +39,20 @@ class View(Callback):
         self._before = self._epochs()
         self._began = time.monotonic()
         self._live: Live | None = None
+        self._warned = False
 
     def setup(self, **info: Any) -> None:
         """Take over the terminal, where there is one."""
         if sys.stderr.isatty():
             self._live = Live(console=Console(stderr=True), refresh_per_second=4, get_renderable=self._picture)
             self._live.start()
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Without a terminal, say once that the storage cannot be reached; on one it is said as long as it lasts."""
+        problem = self._recorder.watch.problem
+        if problem and not self._warned and self._live is None:
+            self._warned = True
+            print(f"warning: storage: {problem}. The sweep goes on", file=sys.stderr, flush=True)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """One line, where there is no terminal."""
@@ -77,7 +85,10 @@ class View(Callback):
         ended = [row for row in ranked(rows) if row.state != "running"]
         shown = running + ended[: max(SHOWN - len(running), 3)]
         width = self._live.console.width if self._live else WIDE
-        return Group(trial_table(shown, list(self._recorder.space.parameters), width), Text(self._status()))
+        table = trial_table(shown, list(self._recorder.space.parameters), width)
+        problem = self._recorder.watch.problem
+        warning = [Text(f"warning: storage: {problem}", style="yellow")] if problem else []
+        return Group(table, Text(self._status()), *warning)
 
     def _status(self) -> str:
         rows = list(self._recorder.rows.values())

@@ -68,6 +68,33 @@ def test_a_name_that_is_taken(sweep: Sweep, tmp_path: Path) -> None:
     assert "carsray resume cars-1" in err
 
 
+@pytest.mark.parametrize(
+    ("storage", "said"),
+    [
+        ("s3://me:hidden@bucket/x", "no secrets here"),
+        ("ftp://host/x", "must be s3://bucket/prefix"),
+        ("s3://bucket/x?endpoint=http://127.0.0.1:1", "cannot be"),
+        ("/proc/nowhere", "cannot be"),
+    ],
+)
+def test_storage_that_cannot_be_used(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str, said: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    code, err = sweep(folders(tmp_path / "pictures", {"a": 5, "b": 5}), "--storage", storage)
+    assert code == 2
+    assert said in one_line(err)
+    assert "hidden" not in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_sweep_that_may_have_begun_needs_a_name(sweep: Sweep, tmp_path: Path) -> None:
+    code, err = sweep(tmp_path, "--or-resume")
+    assert code == 2
+    assert "--or-resume needs the --name" in err
+
+
 def test_more_gpus_than_any_node_has(sweep: Sweep, tmp_path: Path) -> None:
     code, err = sweep(folders(tmp_path / "pictures", {"a": 5, "b": 5}), "--gpus-per-trial", "64")
     assert code == 2

@@ -1,6 +1,5 @@
 """The rules, on facts made by hand."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ def only(check: str, *nodes: Examined, address: str = ADDRESS, **driver: Any) ->
 
 
 def test_a_cluster_in_order_has_no_problem_and_nothing_to_do() -> None:
-    nodes = [node_of(name, gpus=1, gpus_seen=(A100,), data=Path("/cars")) for name in "ab"]
+    nodes = [node_of(name, gpus=1, gpus_seen=(A100,), data="/cars") for name in "ab"]
     said = [each for findings in found(*nodes).values() for each in findings]
     assert {each.level for each in said} == {"ok"}
     assert not any(each.remedy for each in said)
@@ -143,8 +142,8 @@ def test_a_cache_that_cannot_be_written_is_an_error() -> None:
 
 def test_pictures_that_one_node_cannot_read_are_an_error_there() -> None:
     here, there = found(
-        node_of("a", data=Path("/cars")),
-        node_of("b", data=Path("/cars"), data_problem="No such file or directory"),
+        node_of("a", data="/cars"),
+        node_of("b", data="/cars", data_problem="No such file or directory"),
     )["data"]
     assert (here.level, here.found) == ("ok", "/cars: can be read")
     assert (there.level, there.node) == ("error", "b")
@@ -186,3 +185,15 @@ def test_a_missing_login_of_wandb_is_in_order_and_says_how_to_get_one() -> None:
     told = only("W&B", node_of(), wandb="")
     assert told.level == "ok"
     assert "wandb login" in told.found
+
+
+def test_storage_is_told_where_there_is_any() -> None:
+    assert only("storage", node_of(), storage="s3://b/x").found == "s3://b/x: can be written"
+    told = only("storage", node_of(), storage="s3://b/x", storage_problem="s3://b/x: no such bucket. Make it first")
+    assert (told.level, told.found) == ("error", "s3://b/x: no such bucket. Make it first")
+
+
+def test_pictures_in_a_bucket_need_credentials_on_the_node() -> None:
+    told = only("data", node_of(data="s3://bucket/cars", data_problem="access denied"))
+    assert (told.level, told.found) == ("error", "s3://bucket/cars: cannot be read (access denied)")
+    assert "credentials" in told.remedy

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -66,7 +65,7 @@ def test_there_are_no_colours_where_there_is_no_terminal(doctor: Doctor) -> None
 
 @pytest.mark.parametrize(("problem", "code"), [("", 0), ("No such file or directory", 1)])
 def test_json_is_one_object_with_facts_and_findings(doctor: Doctor, problem: str, code: int) -> None:
-    node = node_of("a", data=Path("/cars"), data_problem=problem)
+    node = node_of("a", data="/cars", data_problem=problem)
     hung = Examined("b", 0, 0, None, "no answer in 90 s")
     result = doctor(*((node, hung) if code else (node,)), options=("--json",))
     assert result.exit_code == code

@@ -53,7 +53,7 @@ def test_nodes_tell_their_id_and_their_object_store(nodes: list[Node]) -> None:
 
 
 def test_every_node_is_examined_where_it_is_even_without_processors(nodes: list[Node], tmp_path: Path) -> None:
-    examined = examine_nodes(nodes, tmp_path / "cache", tmp_path / "nope")
+    examined = examine_nodes(nodes, tmp_path / "cache", str(tmp_path / "nope"))
     assert [each.name for each in examined] == [f"{node.name} {node.id[:8]}" for node in nodes]
     assert [each.gpus for each in examined] == [0, MANY]
     for each in examined:

@@ -23,7 +23,7 @@ def netrc_of(path: Path, machine: str) -> Path:
 
 
 def test_this_machine_is_found_as_it_is(tmp_path: Path) -> None:
-    facts = examine_node(tmp_path / "cache", tmp_path)
+    facts = examine_node(tmp_path / "cache", str(tmp_path))
     assert facts.versions["torch"] == version("torch")
     assert facts.versions["torch"]
     assert facts.torch_problem == ""
@@ -70,18 +70,18 @@ def test_pictures_are_read_wherever_they_lie(tmp_path: Path) -> None:
     deep = tmp_path / "train" / "class" / "1.jpg"
     deep.parent.mkdir(parents=True)
     deep.write_bytes(b"x")
-    assert read_problem(tmp_path) == ""
-    assert read_problem(deep) == ""
+    assert read_problem(str(tmp_path)) == ""
+    assert read_problem(str(deep)) == ""
 
 
 def test_missing_pictures_are_a_problem(tmp_path: Path) -> None:
-    assert read_problem(tmp_path / "nope") == "No such file or directory"
-    assert read_problem(tmp_path) == "no file in it"
+    assert read_problem(str(tmp_path / "nope")) == "No such file or directory"
+    assert read_problem(str(tmp_path)) == "no file in it"
 
 
 def test_the_driver_without_a_login_has_none(tmp_path: Path) -> None:
-    facts = examine_driver(tmp_path / "results")
-    assert (facts.results_problem, facts.wandb) == ("", "")
+    facts = examine_driver(tmp_path / "results", str(tmp_path / "storage"))
+    assert (facts.results_problem, facts.storage_problem, facts.wandb) == ("", "", "")
 
 
 def test_a_key_in_the_environment_is_found_and_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,3 +126,16 @@ def test_ray_asks_for_a_token_where_it_was_started_so(
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", mode)
     assert examine_node(tmp_path, None).tokens is tokens
+
+
+def test_storage_that_cannot_be_written_is_told_with_its_address(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    storage = str(tmp_path / "file" / "sweeps")
+    problem = examine_driver(tmp_path, storage).storage_problem
+    assert problem.startswith(f"{storage}: cannot be written")
+
+
+def test_pictures_in_a_bucket_that_does_not_answer_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert "cannot be read (" in read_problem("s3://bucket/cars?endpoint=http://127.0.0.1:1")

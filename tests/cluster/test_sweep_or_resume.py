@@ -67,6 +67,17 @@ def test_the_record_is_looked_for_where_results_says(calls: Path, tmp_path: Path
     assert calls.read_text().splitlines()[0] == "sweep"
 
 
+@pytest.mark.parametrize("form", ["--storage {}", "--storage={}"])
+def test_with_storage_the_sweep_goes_on_from_there_if_it_has_begun(calls: Path, tmp_path: Path, form: str) -> None:
+    storage = form.format("s3://bucket/sweeps").split()
+    assert run("cars-1", "cnn.toml", *storage, *OPTIONS).returncode == 0
+    words = ["sweep", "cnn.toml", "--address", "auto", *storage, *OPTIONS, "--name", "cars-1", "--or-resume"]
+    assert calls.read_text().splitlines() == words
+    begun(tmp_path / "results/cars-1")
+    run("cars-1", "cnn.toml", *storage, *OPTIONS)
+    assert calls.read_text().splitlines() == ["resume", "cars-1", "--results", "results"]
+
+
 @pytest.mark.parametrize("code", [1, 2, 130])
 def test_the_exit_code_is_carsrays(calls: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     monkeypatch.setenv("CODE", str(code))

@@ -1,5 +1,10 @@
 """What the tests of real sweeps share: how they run one, and what they compare of its record."""
 
+import os
+import select
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,3 +33,21 @@ def without_times(folder: SweepFolder) -> tuple[list[dict[str, Any]], list[list[
 
 def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=folder.name, storage=open_storage(folder.study)).trials
+
+
+def start_cli(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from carsray.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Look often until it is there; the process must not end before."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not there():
+            gone = select.select([handle], [], [], 0.05)[0]
+            assert not gone, process.communicate()
+            assert time.monotonic() < deadline
+    finally:
+        os.close(handle)

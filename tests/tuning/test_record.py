@@ -205,3 +205,16 @@ def test_a_record_that_cannot_be_written_is_an_error_that_stays_known(folder: Sw
         recorder.on_trial_result(0, [], trial, result_of(2, 0.4, 0.4, snapshot=Parcel(b"x" * 5000)))
     assert "snapshot.safetensors: cannot be written" in str(recorder.broken)
     assert folder.trial(0).snapshot.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_snapshot_ahead_of_the_history_is_not_taken_up(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    monkeypatch.setattr("carsray.tuning.record.snapshot_standing", lambda data, config: (2, 0.5))
+    recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
+    recorder.on_trial_start(0, [], trial)
+    for epoch in range(1, epochs + 1):
+        recorder.on_trial_result(0, [], trial, result_of(epoch, 0.3, 0.3))
+    folder.trial(0).snapshot.write_bytes(b"of two epochs")
+    assert recorder.going_on(0) is None

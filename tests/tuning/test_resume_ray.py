@@ -1,18 +1,12 @@
 """Real sweeps that are interrupted, extended or wound down, and go on."""
 
-import os
-import select
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 from ray.cluster_utils import Cluster
-from ray_sweeps import WAIT_SECONDS, Run, study_of, without_times
+from ray_sweeps import WAIT_SECONDS, Run, start_cli, study_of, wait_for, without_times
 from tiny_sweeps import TEXT, space_of
 
 from carsray.data.records import DataSplit
@@ -40,24 +34,6 @@ def test_a_sweep_winds_down_at_its_target(run: Run) -> None:
     assert [row.trial for row in rows] == [0]
     last = folder.read_runs()[-1]
     assert (last["event"], last["why"]) == ("ended", "trial 0 has reached the target of 0.01")
-
-
-def start_cli(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from carsray.cli import main; main()", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Look often until it is there; the process must not end before."""
-    handle = os.pidfd_open(process.pid)
-    try:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not there():
-            gone = select.select([handle], [], [], 0.05)[0]
-            assert not gone, process.communicate()
-            assert time.monotonic() < deadline
-    finally:
-        os.close(handle)
 
 
 def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(

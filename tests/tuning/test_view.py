@@ -75,3 +75,16 @@ def test_the_time_left_counts_only_epochs_of_this_run(tmp_path: Path, capsys: py
     recorder.rows[5] = replace(BAD, epochs=1)
     view.on_trial_complete(0, [], fake_trial(5))
     assert capsys.readouterr().err.endswith("left\n")
+
+
+def test_storage_that_cannot_be_reached_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorder = recorder_of(tmp_path, GOOD)
+    view = View(recorder, total=3)
+    view.setup()
+    view.on_step_end(0, [])
+    assert capsys.readouterr().err == ""
+    recorder.watch.problem = "s3://b/x: cannot be written (no route)"
+    view.on_step_end(1, [])
+    view.on_step_end(2, [])
+    told = capsys.readouterr().err
+    assert told == "warning: storage: s3://b/x: cannot be written (no route). The sweep goes on\n"

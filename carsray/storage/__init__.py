@@ -1,0 +1,1 @@
+"""What outlives a machine: buckets and shared folders, the mirror of a sweep's record there, and its lease."""

@@ -1,0 +1,115 @@
+"""The chain: which command comes next, and what it is told. Each command is tested on its own."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from carsray.cli import cli
+from carsray.cli import run as chain
+from carsray.results import SweepFolder
+
+SPACE = ["search_spaces/cnn.toml", "--data", "cars", "--name", "cars-1", "--trials", "4"]
+
+
+def finish(folder: SweepFolder, words: list[str], package: Path) -> None:
+    """Leave what a command leaves at its end."""
+    match words[0]:
+        case "sweep" | "resume":
+            folder.root.mkdir(parents=True, exist_ok=True)
+            folder.settings.write_text("{}")
+            folder.append_run("ended", why="complete")
+        case "confirm":
+            folder.winner.write_text("")
+            folder.finalists_json.write_text(json.dumps({"chosen": 3, "statement": "Trial 3 is better."}))
+        case "retrieval":
+            (folder.root / "retrieval.json").write_text("{}")
+        case "retrain":
+            test = {"accuracy": 0.875, "accuracy_interval": [0.85, 0.9]}
+            record = {"test": test, "pictures": {"test": 800}, "test_kind": "as given", "opening": 1, "retrieval": None}
+            (folder.root / "retrain").mkdir()
+            (folder.root / "retrain" / "retrain.json").write_text(json.dumps(record))
+        case "export":
+            package.mkdir()
+            (package / "SHA256SUMS").write_text("")
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that are called; one whose name is put into `failing` ends with exit code 130."""
+    monkeypatch.chdir(tmp_path)
+    called: list[list[str]] = []
+
+    def call(words: list[str]) -> int:
+        called.append(words)
+        if words[0] in failing:
+            return 130
+        finish(SweepFolder(Path("results/cars-1")), words, Path("cars-1-model"))
+        return 0
+
+    failing.clear()
+    monkeypatch.setattr(chain, "_call", call)
+    return called
+
+
+failing: set[str] = set()
+
+
+def invoke(*more: str) -> Any:
+    return CliRunner().invoke(cli, ["run", *SPACE, *more])
+
+
+def test_the_stages_come_in_their_order_and_the_answer_at_the_end(calls: list[list[str]]) -> None:
+    done = invoke()
+    assert done.exit_code == 0
+    assert [words[0] for words in calls] == ["sweep", "confirm", "retrieval", "retrain", "export"]
+    assert "Trial 3 is better." in done.stdout
+    assert "test accuracy 87.50% (95 %: 85.00% to 90.00%; 800 pictures, as given; opened 1 times)" in done.stdout
+
+
+def test_what_run_does_not_know_goes_to_the_sweep_and_the_rest_where_it_belongs(calls: list[list[str]]) -> None:
+    invoke("--address", "auto", "--top", "5", "--seeds", "2", "--set", "lr=0.1")
+    sweep, confirm, *_, export = calls
+    assert sweep[:4] == ["sweep", "search_spaces/cnn.toml", "--name", "cars-1"]
+    for words in (["--address", "auto"], ["--data", "cars"], ["--trials", "4"], ["--set", "lr=0.1"]):
+        assert any(sweep[at : at + 2] == words for at in range(len(sweep)))
+    assert confirm[2:6] == ["--top", "5", "--seeds", "2"]
+    assert export[:3] == ["export", "cars-1", "cars-1-model"]
+
+
+@pytest.mark.parametrize("stage", ["sweep", "confirm", "retrieval", "retrain", "export"])
+def test_a_stage_that_was_stopped_is_where_it_goes_on(calls: list[list[str]], stage: str) -> None:
+    failing.add(stage)
+    stopped = invoke()
+    assert stopped.exit_code == 130
+    assert "To go on: carsray" in stopped.stderr
+    failing.clear()
+    del calls[:]
+    assert invoke().exit_code == 0
+    assert calls[0][0] == stage
+
+
+def test_a_sweep_with_a_record_is_resumed(calls: list[list[str]]) -> None:
+    folder = SweepFolder(Path("results/cars-1"))
+    folder.root.mkdir(parents=True)
+    folder.settings.write_text("{}")
+    folder.append_run("ended", why="interrupted")
+    invoke()
+    assert calls[0][:2] == ["resume", "cars-1"]
+
+
+def test_the_retrieval_is_over_the_winner_where_its_weights_were_kept(calls: list[list[str]]) -> None:
+    weights = SweepFolder(Path("results/cars-1")).trial(3).checkpoint
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"")
+    invoke()
+    assert calls[2][2:4] == ["--trial", "3"]
+
+
+def test_a_command_is_ended_by_its_own_exit_code() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert chain._call(["no-such-command"]) == 2
+    assert signal.getsignal(signal.SIGTERM) == before
