@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from carsray.final.model import Model
+    from carsray.final.package.model import Model
 
 __version__ = "0.1.0"
 
@@ -14,6 +14,6 @@ def load(folder: str | Path, device: Literal["auto", "cpu", "cuda"] = "auto") ->
 
     Raises PackageError, in one line, for a folder that is none, or is not as it was exported.
     """
-    from carsray.final.model import load_model  # torch and all: not where carsray is only imported
+    from carsray.final.package.model import load_model  # torch and all: not where carsray is only imported
 
     return load_model(folder, device)

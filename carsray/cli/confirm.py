@@ -10,7 +10,7 @@ import click
 from carsray.cli.sweep import RESULTS
 
 if TYPE_CHECKING:
-    from carsray.final.verdict import Verdict
+    from carsray.final.confirm.verdict import Verdict
     from carsray.results import SweepFolder
 
 
@@ -35,9 +35,9 @@ def confirm(name: str, top: int, seeds: int, address: str | None, as_json: bool,
     from carsray.results import open_sweep
 
     folder = open_sweep(results, name)
-    from carsray.final.confirm import confirm as run
-    from carsray.final.confirm import prepare
-    from carsray.final.record import Asked, show_json
+    from carsray.final.confirm.confirm import confirm as run
+    from carsray.final.confirm.confirm import prepare
+    from carsray.final.confirm.record import Asked, show_json
 
     command = shlex.join(["carsray", *sys.argv[1:]])
     with folder.alone():
@@ -60,7 +60,7 @@ def confirm(name: str, top: int, seeds: int, address: str | None, as_json: bool,
 def _show(folder: "SweepFolder", verdict: "Verdict", statement: str) -> None:
     from rich.console import Console
 
-    from carsray.final.table import finalists_table, settings_lines
+    from carsray.final.confirm.table import finalists_table, settings_lines
 
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:

@@ -27,7 +27,7 @@ def export(name: str, folder: Path, force: bool, no_pictures: bool, no_onnx: boo
     """
     from rich.filesize import decimal
 
-    from carsray.final.export import Wanted, export
+    from carsray.final.package.export import Wanted, export
     from carsray.progress import bar
     from carsray.results import open_sweep
 

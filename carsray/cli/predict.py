@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from carsray.final.model import Model, Prediction
+    from carsray.final.package.model import Model, Prediction
 
 BATCH = 64
 """Pictures that are read before they are answered."""
@@ -37,7 +37,7 @@ def predict(folder: Path, images: tuple[Path, ...], top: int, k: int, as_json: b
     carsray predict cars-model photos/ --top 3 --neighbours 0
     carsray predict cars-model photos/ --json > answers.jsonl
     """
-    from carsray.final.model import load_model
+    from carsray.final.package.model import load_model
 
     model = load_model(folder)
     failed = False

@@ -11,7 +11,7 @@ import click
 from carsray.cli.sweep import RESULTS
 
 if TYPE_CHECKING:
-    from carsray.final.retraining import Retrain
+    from carsray.final.retrain.retraining import Retrain
 
 
 @click.command()
@@ -58,7 +58,7 @@ def retrain(
     carsray retrain cars-1 --seeds 3 --ema 0.999
     carsray retrain cars-1 --trial 17
     """
-    from carsray.final.retraining import Request, prepare
+    from carsray.final.retrain.retraining import Request, prepare
     from carsray.results import open_sweep
 
     sweep = open_sweep(results, name)
@@ -77,7 +77,7 @@ def retrain(
 def _run(asked: "Retrain", address: str | None) -> dict[str, Any]:
     """Train, then open test. Ctrl-C exits with 130 and the command that goes on."""
     from carsray.cluster.connect import connected
-    from carsray.final.retraining import noted, open_and_record, train_all
+    from carsray.final.retrain.retraining import noted, open_and_record, train_all
     from carsray.tuning.signals import terminated_as_interrupted
 
     command = shlex.join(["carsray", *sys.argv[1:]])

@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from carsray.final.retrain_folder import RetrainFolder
+from carsray.final.retrain.folder import RetrainFolder
 from carsray.tuning.view import duration
 
 ROWS = (

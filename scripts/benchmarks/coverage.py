@@ -26,8 +26,8 @@ import numpy as np
 from harness import Condition, Figures, publish, significant
 from scipy.special import ndtr, ndtri
 
-from carsray.final.certainty import Answers, assess
-from carsray.final.decision import decide
+from carsray.final.confirm.certainty import Answers, assess
+from carsray.final.confirm.decision import decide
 from carsray.interval import Interval, over_seeds, wilson
 from carsray.seed import derive
 

@@ -1,0 +1,1 @@
+"""The finalists repeated on fresh pictures, how certain their means are, and the winner."""

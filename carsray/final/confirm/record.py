@@ -1,0 +1,142 @@
+"""What a confirmation leaves in the sweep's folder: finalists.csv, finalists.json, winner.toml."""
+
+import csv
+import io
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from carsray.commit import git_commit
+from carsray.config import TrialConfig
+from carsray.files import write_json, write_text
+from carsray.final.confirm.verdict import METHOD, Standing, Verdict, statement
+from carsray.results import SweepFolder
+from carsray.settings import DERIVED
+from carsray.toml_lines import toml_line
+
+COLUMNS = (
+    *("trial", "chosen", "search_score", "mean", "low", "high", "seeds", "seed_deviation"),
+    *("difference", "difference_low", "difference_high", "separable", "epochs", "seconds"),
+)
+
+WIDTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `carsray confirm` was asked for, and what came of it beside the verdict."""
+
+    command: str
+    top: int
+    seeds: int
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """By the name of a repetition."""
+    notes: Sequence[str] = ()
+    """What a reader should know."""
+
+
+def write_verdict(folder: SweepFolder, verdict: Verdict, asked: Asked, params: Sequence[str]) -> dict[str, Any]:
+    """Write all three; what finalists.json says. ``params`` are the searched parameters."""
+    found = summary(verdict, asked)
+    write_text(folder.finalists, table(verdict, params))
+    write_json(folder.finalists_json, found)
+    write_text(folder.winner, winner_text(folder, verdict, asked))
+    return found
+
+
+def table(verdict: Verdict, params: Sequence[str]) -> str:
+    """finalists.csv: one row a finalist, best mean first."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, *params])
+    for standing in verdict.standings:
+        row = as_row(standing, verdict)
+        writer.writerow([*(row[name] for name in COLUMNS), *map(standing.finalist.params.get, params)])
+    return text.getvalue()
+
+
+def as_row(standing: Standing, verdict: Verdict) -> dict[str, Any]:
+    """A finalist's numbers under the names of finalists.csv."""
+    behind = standing.behind or (None, None)
+    return {
+        "trial": standing.finalist.trial,
+        "chosen": standing is verdict.chosen,
+        "search_score": standing.finalist.score,
+        "mean": standing.mean,
+        "low": standing.interval[0],
+        "high": standing.interval[1],
+        "seeds": len(standing.accuracies),
+        "seed_deviation": verdict.seed_deviation,
+        "difference": standing.difference,
+        "difference_low": behind[0],
+        "difference_high": behind[1],
+        "separable": standing.separable,
+        "epochs": standing.finalist.config.epochs,
+        "seconds": round(standing.seconds, 2),
+    }
+
+
+def summary(verdict: Verdict, asked: Asked) -> dict[str, Any]:
+    """finalists.json."""
+    chosen = verdict.chosen
+    return {
+        "chosen": chosen.finalist.trial,
+        "separable": verdict.separable,
+        "alike": [standing.finalist.trial for standing in verdict.alike],
+        "statement": statement(verdict),
+        "seeds": len(chosen.accuracies),
+        "mean": chosen.mean,
+        "interval": list(chosen.interval),
+        "search_score": chosen.finalist.score,
+        "curse": chosen.curse,
+        "seed_deviation": verdict.seed_deviation,
+        "val_losses": list(chosen.val_losses),
+        "method": METHOD,
+        "finalists": [
+            {**as_row(standing, verdict), "accuracies": list(standing.accuracies), "params": standing.finalist.params}
+            for standing in verdict.standings
+        ],
+        "asked": {"top": asked.top, "seeds": asked.seeds},
+        "failed": dict(asked.failures),
+        "notes": list(asked.notes),
+        "command": asked.command,
+        "git_commit": git_commit(),
+    }
+
+
+def winner_text(folder: SweepFolder, verdict: Verdict, asked: Asked) -> str:
+    """winner.toml: an experiments file, whose settings are those that differ from their defaults."""
+    name, chosen = folder.name, verdict.chosen
+    comment = [
+        f"The winner of {name}: trial {chosen.finalist.trial}.",
+        "",
+        f"Made by: {asked.command}",
+        *textwrap.wrap(statement(verdict), WIDTH),
+        "",
+        f"Next:    carsray retrain {name}",
+        f"Or:      carsray sweep SPACE --data DIR --from {folder.winner}#winner",
+    ]
+    lines = [
+        *(f"# {line}".rstrip() for line in comment),
+        "",
+        "[[experiment]]",
+        'id = "winner"',
+        toml_line("title", f"the winner of {name}, trial {chosen.finalist.trial}"),
+        'report = ["val"]                # `carsray reproduce` is not to open the test; that is for retrain, once',
+        *(toml_line(key, value) for key, value in _settings(chosen.finalist.config).items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _settings(config: TrialConfig) -> dict[str, Any]:
+    """What differs from the defaults; seeds are the trainings' own."""
+    usual = TrialConfig()
+    values = config.model_dump()
+    return {name: value for name, value in values.items() if name not in DERIVED and value != getattr(usual, name)}
+
+
+def show_json(found: dict[str, Any]) -> str:
+    """For --json."""
+    return json.dumps(found, indent=2)

@@ -1,0 +1,131 @@
+"""The pictures that a package can show beside an answer: their embeddings, names and thumbnails."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from carsray.config import explain
+from carsray.errors import PackageError
+from carsray.final.package.folder import AGAIN, Package
+from carsray.retrieval.names import Distance, Normalize, Tie, Vote
+from carsray.retrieval.normalize import Change, fit_normalize
+from carsray.retrieval.search import nearest
+
+COLUMNS = ("row", "file", "label", "class", "thumbnail")
+SPARE = 4
+"""Candidates for each neighbour that an approximate index is asked for; they are then measured exactly."""
+
+
+class SearchPoint(BaseModel):
+    """How neighbours are found, as retrieval.json says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    k: int = Field(5, ge=1)
+    distance: Distance = "cosine"
+    normalize: Normalize = "none"
+    vote: Vote = "majority"
+    tie: Tie = "lowest-label"
+
+    @property
+    def needs_direction(self) -> bool:
+        """Whether a zero vector, which has no direction, cannot be searched."""
+        return self.distance == "cosine" or self.normalize == "l2"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A gallery picture near to one that was asked about."""
+
+    row: int
+    file: str
+    """Within the data that the gallery was made of."""
+    label: int
+    name: str
+    """Of its class."""
+    distance: float
+    """Less is nearer. Cosine: 1 - cos; inner: the negated product."""
+    thumbnail: Path | None
+
+
+class Gallery:
+    """Labelled embeddings, searched exactly; through an approximate index first where there is one."""
+
+    def __init__(
+        self, rows: np.ndarray, entries: Sequence[tuple[str, int, str, Path | None]], point: SearchPoint, index: Any
+    ) -> None:
+        """``rows`` float32 (N, D); ``entries``: file, label, class and thumbnail of each."""
+        self.rows, self.entries, self.point, self._index = rows, entries, point, index
+        self._change: Change = fit_normalize(point.normalize, rows)
+        self._searched = self._change(rows)
+
+    def nearest(self, embeddings: np.ndarray, k: int | None = None) -> list[tuple[Neighbour, ...]]:
+        """The k nearest (point.k where none is given) of each of embeddings (Q, D), nearest first.
+
+        None for an embedding that is zero, where the distance is one between directions.
+        """
+        k = min(k or self.point.k, len(self.rows))
+        answers: list[tuple[Neighbour, ...]] = [()] * len(embeddings)
+        able = np.flatnonzero(embeddings.any(axis=1)) if self.point.needs_direction else np.arange(len(embeddings))
+        if able.size:
+            found = self._search(self._change(embeddings[able]), k)
+            for at, distances, rows in zip(able.tolist(), *found, strict=True):
+                answers[at] = tuple(map(self._neighbour, distances.tolist(), rows.tolist()))
+        return answers
+
+    def _search(self, asked: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Distances and rows, (Q, k) each."""
+        if self._index is None or SPARE * k >= len(self.rows):
+            return nearest(self._searched, asked, k, self.point.distance)
+        from carsray.retrieval.serving import candidates
+
+        near = candidates(self._index, asked, SPARE * k, self.point.distance)
+        distances, rows = np.empty((len(asked), k), np.float32), np.empty((len(asked), k), np.int64)
+        for at, some in enumerate(near):
+            rows_near = np.sort(some[some >= 0])
+            distances[at : at + 1], order = nearest(
+                self._searched[rows_near], asked[at : at + 1], k, self.point.distance
+            )
+            rows[at] = rows_near[order[0]]
+        return distances, rows
+
+    def _neighbour(self, distance: float, row: int) -> Neighbour:
+        file, label, name, thumbnail = self.entries[row]
+        return Neighbour(row, file, label, name, distance, thumbnail)
+
+
+def read_gallery(package: Package) -> Gallery:
+    """The gallery of a checked package. Raises PackageError where its files do not fit each other."""
+    try:
+        point = SearchPoint.model_validate(package.read_json(package.retrieval)["point"])
+        arrays = safetensors.numpy.load_file(package.gallery)
+        rows, labels = arrays["embeddings"].astype(np.float32), arrays["labels"]
+        with package.gallery_table.open(encoding="utf-8", newline="") as file:
+            entries = [_entry(package, line) for line in csv.DictReader(file)]
+        if not len(rows) == len(labels) == len(entries) or labels.tolist() != [entry[1] for entry in entries]:
+            raise ValueError(f"{len(rows)} embeddings do not fit {len(entries)} lines of {package.gallery_table.name}")
+    except ValidationError as error:
+        raise PackageError(f"{package.retrieval}: {'; '.join(explain(error))}. {AGAIN}") from None
+    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise PackageError(f"{package.gallery}: is no gallery ({error}). {AGAIN}") from None
+    return Gallery(rows, entries, point, _index(package))
+
+
+def _entry(package: Package, line: dict[str, str]) -> tuple[str, int, str, Path | None]:
+    thumbnail = package.root / line["thumbnail"] if line["thumbnail"] else None
+    return line["file"], int(line["label"]), line["class"], thumbnail
+
+
+def _index(package: Package) -> Any:
+    if not package.index.exists():
+        return None
+    from carsray.retrieval.serving import load_index
+
+    return load_index(package.index)

@@ -1,0 +1,105 @@
+"""What is to be retrained: the winner that was confirmed, or a trial that a person names."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from carsray.config import TrialConfig
+from carsray.errors import ConfigError, ResultsError
+from carsray.final.confirm.finalists import fixed_length
+from carsray.published.experiments_file import load_experiments
+from carsray.published.splits import DECIDING
+from carsray.results import SweepFolder
+
+WINNER = "winner"
+"""The id of the one experiment in winner.toml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A config whose length and schedule are fixed before it is trained."""
+
+    config: TrialConfig
+    confirmed: bool
+    """Whether it was repeated on fresh pictures before it was named."""
+    trial: int | None
+    """Of the sweep; None where nobody says which."""
+    val_losses: tuple[float, ...] = ()
+    """By epoch, for schedule plateau: mean over the repetitions, or of the trial itself."""
+    statement: str = ""
+    """What was found of its lead over the other finalists."""
+
+    @property
+    def id(self) -> str:
+        """As the ledger of test openings has it."""
+        return WINNER if self.confirmed else f"trial-{self.trial:04d}"
+
+    def seeded(self, seed: int) -> TrialConfig:
+        """The config of one training; augmentation differs from seed to seed as well."""
+        return self.config.model_copy(update={"seed": seed, "view_seed": seed})
+
+
+def read_chosen(folder: SweepFolder, trial: int | None) -> Chosen:
+    """The winner, or with ``trial`` that trial, unconfirmed.
+
+    Raises ResultsError where there is none, or its schedule lacks what it is to look at; ConfigError where winner.toml
+    does not fit the sweep's pictures.
+    """
+    chosen = _winner(folder) if trial is None else _trial(folder, trial)
+    _check_pictures(folder, chosen.config)
+    if chosen.config.schedule == "plateau" and len(chosen.val_losses) < chosen.config.epochs:
+        raise ResultsError(
+            f"{folder.root / 'finalists.json'}: {len(chosen.val_losses)} val_losses, and schedule plateau needs one "
+            f"for each of {chosen.config.epochs} epochs. Run carsray confirm {folder.name} again"
+        )
+    return chosen
+
+
+def _winner(folder: SweepFolder) -> Chosen:
+    path = folder.root / "winner.toml"
+    if not path.is_file():
+        raise ResultsError(
+            f"{path}: no winner yet. Run carsray confirm {folder.name} first, "
+            "or retrain a trial unconfirmed with --trial N"
+        )
+    config = load_experiments(path).of(WINNER).config()
+    told = _finalists(folder.root / "finalists.json")
+    losses = tuple(map(float, told.get("val_losses", ())))
+    return Chosen(config, True, told.get("chosen"), losses, str(told.get("statement", "")))
+
+
+def _finalists(path: Path) -> dict[str, Any]:
+    """Empty where there is no such file: a person may have written winner.toml by hand."""
+    if not path.exists():
+        return {}
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError("no JSON object")
+        return told
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path}: cannot be read ({error}). Restore it, or confirm the finalists again") from None
+
+
+def _trial(folder: SweepFolder, number: int) -> Chosen:
+    trial = folder.trial(number)
+    history = trial.read_history()
+    if not history:
+        there = [str(each.number) for each in folder.all_trials() if each.history.exists()]
+        raise ResultsError(f"--trial {number}: has no epoch on record. Trials that have: {', '.join(there) or 'none'}")
+    config = trial.read_trial_config()
+    config = config.model_copy(update={"epochs": fixed_length(config, history)})
+    losses = tuple(float(line["val/loss"]) for line in history[: config.epochs])
+    return Chosen(config, False, number, losses)
+
+
+def _check_pictures(folder: SweepFolder, config: TrialConfig) -> None:
+    """Raise ConfigError where the config asks for other pictures than the sweep's split holds."""
+    searched = next((trial.read_trial_config() for trial in folder.all_trials() if trial.config.exists()), config)
+    for name in DECIDING:
+        if (asked := getattr(config, name)) != (used := getattr(searched, name)):
+            raise ConfigError(
+                f"{folder.root / 'winner.toml'}: {name} = {asked!r}, but the sweep's pictures were split with "
+                f"{used!r}. Put it back, or begin a sweep with it"
+            )

@@ -1,0 +1,89 @@
+"""The trainings of a retrain, as Ray tasks. The driver alone writes."""
+
+from collections.abc import Sequence
+
+from carsray.cluster.connect import Node
+from carsray.cluster.tasks import Ended, share
+from carsray.config import RunConfig, SweepSettings
+from carsray.data.records import DataSplit
+from carsray.data.splits import merged
+from carsray.errors import SweepFailed
+from carsray.files import write_bytes
+from carsray.final.retrain.chosen import Chosen
+from carsray.final.retrain.folder import TWIN, RetrainFolder, Training
+from carsray.final.retrain.placement import Runner, place
+from carsray.published.view import View
+from carsray.training.fit import Progress
+from carsray.training.whole import EpochEnd, Impossible, Saved, Terms, Trained, train
+
+
+def plan_trainings(chosen: Chosen, split: DataSplit, seeds: int, decay: float) -> list[Training]:
+    """Seeds 0, 1, ... on train and val together, and the twin of seed 0 on train alone, which val can judge.
+
+    The twin's schedule is the others', fixed in advance: the pictures are all that differs.
+    """
+    losses = chosen.val_losses if chosen.config.schedule == "plateau" else ()
+    terms, everything = Terms(losses, decay), merged(split)
+    own = [Training(f"seed-{seed}", chosen.seeded(seed), everything, terms) for seed in range(seeds)]
+    return [*own, Training(TWIN, chosen.seeded(0), split, terms)]
+
+
+def run_trainings(
+    folder: RetrainFolder,
+    trainings: Sequence[Training],
+    nodes: Sequence[Node],
+    settings: SweepSettings,
+    workers: int | None = None,
+) -> None:
+    """Train what the folder does not have yet, from the last snapshots. Raises SweepFailed where one cannot be.
+
+    What has ended by then stays, whatever ends this early. ``workers`` are those that share a training.
+    """
+    todo = [training for training in trainings if not folder.training(training.name).done(training)]
+    if not todo:
+        return
+    placed = place(nodes, settings, len(todo), todo[0].config.batch_size, workers)
+    run = RunConfig(threads=placed.threads, cache=settings.cache)
+    shared = {training.split.fingerprint: share(training.split) for training in todo}
+    for training in todo:
+        snapshot = folder.training(training.name).begin(training, placed.workers, placed.gpus)
+        split = shared[training.split.fingerprint]
+        placed.runner.start(training.name, train, training.config, "last", split, run, training.terms, snapshot)
+    with View(trainings, [training for training in trainings if training not in todo], "training") as view:
+        failures = _follow(folder, {training.name: training for training in todo}, placed.runner, view)
+    if failures:
+        name, reason = next(iter(failures.items()))
+        raise SweepFailed(
+            f"{folder.training(name).root}: could not be trained: {reason.splitlines()[0]}. Test stays closed; what is "
+            f"done is kept. Mend it and run again: carsray retrain {folder.sweep.name}"
+        )
+
+
+def _follow(folder: RetrainFolder, todo: dict[str, Training], runner: Runner, view: View) -> dict[str, str]:
+    """Write what the trainings send; why those failed that did."""
+    failures: dict[str, str] = {}
+
+    def fail(name: str, reason: str) -> None:
+        if name not in failures:
+            failures[name] = reason
+            folder.training(name).write_failed(reason)
+            view.failed(todo[name], reason)
+
+    for name, event in runner.events():
+        own = folder.training(name)
+        match event:
+            case Progress(epoch, step, steps):
+                view.progress(todo[name], epoch, step / steps)
+            case EpochEnd(epoch, metrics):
+                own.add_end(event)
+                view.epoch(todo[name], epoch, metrics)
+            case Saved(snapshot):
+                write_bytes(own.snapshot, snapshot)
+            case Trained():
+                own.write_trained(event)
+                view.done(todo[name], "trained")
+            case Impossible(reason):
+                fail(name, reason)
+            case Ended(problem) if problem:
+                fail(name, problem)
+    return failures
