@@ -228,7 +228,7 @@ def _most(scenarios: Sequence[Figures]) -> float:
 def main() -> None:
     """Read the command line, simulate, publish."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=4000, help="searches of each kind")
+    parser.add_argument("--repetitions", type=int, default=2000, help="searches of each kind")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--quick", action="store_true", help="a smoke run: few kinds, 50 searches; nothing is written")
     options = parser.parse_args()

@@ -9,11 +9,13 @@ finds differs from it by its pictures, which all finalists share, and by its see
 With a handful of repetitions s is the hard part. It is one number for all finalists, found by restricted maximum
 likelihood: what two finalists answer differently on the same pictures says more of it than their accuracies do. How
 badly it is known then decides on the degrees of freedom of Student's t, after Satterthwaite; an estimate that cannot
-fall below zero is known a little better than the likelihood's curvature says:
+fall below zero is known a little better than the likelihood's curvature says. The interval of a share is taken on the
+logit scale, since a share near 1 is more often far too high than far too low:
 
     REML: Patterson and Thompson 1971, https://doi.org/10.1093/biomet/58.3.545
     Degrees of freedom: Satterthwaite 1946, https://doi.org/10.2307/3002019, for such models as in
     Giesbrecht and Burns 1985, https://doi.org/10.2307/2530872
+    Logit: Newcombe 2001, https://doi.org/10.1198/000313001317098167
     Two right answers and two wrong ones added: Agresti and Coull 1998, https://doi.org/10.1080/00031305.1998.10480550
 
 `scripts/bench coverage` tries it on simulated searches. What it cannot see: that the repetitions share most of their
@@ -27,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr, stdtrit
+from scipy.special import expit, logit, ndtr, stdtrit
 
 from carsray.interval import Interval
 
@@ -70,23 +72,21 @@ class Certainty:
         """Of a finalist's true accuracy, 95 %."""
         weights = np.zeros(len(self.means))
         weights[finalist] = 1
-        low, high = self._interval(weights, LEVEL)
-        return max(0.0, low), min(1.0, high)
+        return _on_logit_scale(float(self.means[finalist]), self._half_width(weights, LEVEL))
 
     def difference(self, finalist: int, other: int, comparisons: int = 1) -> Interval:
         """Of a finalist's true accuracy less another's: all of so many ``comparisons`` hold with 95 % (Bonferroni)."""
         weights = np.zeros(len(self.means))
         weights[finalist], weights[other] = 1, -1
-        return self._interval(weights, 1 - (1 - LEVEL) / comparisons)
+        value, half = float(weights @ self.means), self._half_width(weights, 1 - (1 - LEVEL) / comparisons)
+        return value - half, value + half
 
-    def _interval(self, weights: np.ndarray, level: float) -> Interval:
-        value = float(weights @ self.means)
+    def _half_width(self, weights: np.ndarray, level: float) -> float:
         of_seeds = float(weights @ self.by_seeds @ weights)
         variance = float(weights @ self.by_pictures @ weights) + of_seeds * self.seed_variance
         error = self.seed_variance_error * of_seeds**2 if self.seeds_seen else 0.0
         freedom = min(2 * variance**2 / error, 1e9) if error else 1e9
-        half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(variance)
-        return value - half, value + half
+        return float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(variance)
 
 
 def assess(repetitions: Sequence[Answers]) -> Certainty:
@@ -149,3 +149,11 @@ def _cut_off(mean: float) -> float:
     above, below = float(ndtr(mean)), float(ndtr(-mean))
     density = math.exp(-mean * mean / 2) / math.sqrt(2 * math.pi)
     return above + mean * mean * above * below + mean * density * (below - above) - density**2
+
+
+def _on_logit_scale(share: float, half: float) -> Interval:
+    """The interval share - half to share + half with the skew of a share: it ends before 0 and 1."""
+    if not 0 < share < 1:
+        return max(0.0, share - half), min(1.0, share + half)
+    at, width = float(logit(share)), half / (share * (1 - share))
+    return float(expit(at - width)), float(expit(at + width))

@@ -15,7 +15,8 @@ from carsray.interval import Interval
 METHOD = (
     "Mean accuracy at the last epoch over repetitions with fresh pictures and seeds of their own; the pictures' part of"
     " the variance from the answers, the seeds' by REML over all finalists, Satterthwaite's degrees of freedom,"
-    " Student's t; differences on the same pictures, Bonferroni over all pairs (carsray/final/confirm/certainty.py)"
+    " Student's t on the logit scale; differences on the same pictures, Bonferroni over all pairs"
+    " (carsray/final/confirm/certainty.py)"
 )
 
 

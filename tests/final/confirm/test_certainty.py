@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 from scipy.stats import norm
 from scipy.stats import t as student
 
@@ -18,6 +19,13 @@ def answers(right: np.ndarray) -> list[Answers]:
 
 def drawn(finalists: int, repetitions: int, n: int, seed: int = 0, share: float = 0.7) -> np.ndarray:
     return np.random.default_rng(seed).random((finalists, repetitions, n)) < share
+
+
+def half_width(found: Certainty, finalist: int) -> float:
+    """Of an interval, before its ends were moved by the logit scale."""
+    low, high = logit(found.interval(finalist))
+    mean = found.means[finalist]
+    return float((high - low) / 2 * mean * (1 - mean))
 
 
 def with_seeds(variance: float, error: float) -> Certainty:
@@ -46,14 +54,14 @@ def test_with_one_seed_the_interval_is_that_of_the_pictures() -> None:
     careful = (right[0, 0].sum() + 2) / 404
     half = norm.ppf(0.975) * math.sqrt(max(careful * (1 - careful), share * (1 - share)) / 400)
     assert not found.seeds_seen
-    assert found.interval(0) == pytest.approx((share - half, share + half))
+    assert half_width(found, 0) == pytest.approx(half)
 
 
 def test_of_one_finalist_the_interval_has_the_seeds_freedom_where_seeds_are_all_that_matters() -> None:
     accuracies = [0.5, 0.6, 0.7]
     right = np.array([[np.arange(10_000) < share * 10_000 for share in accuracies]])
-    low, high = assess(answers(right)).interval(0)
-    assert (high - low) / 2 == pytest.approx(student.ppf(0.975, 2) * 0.1 / math.sqrt(3), rel=0.01)
+    half = student.ppf(0.975, 2) * 0.1 / math.sqrt(3)
+    assert half_width(assess(answers(right)), 0) == pytest.approx(half, rel=0.01)
 
 
 def test_repetitions_on_the_same_pictures_are_less_certain_than_on_fresh_ones() -> None:
@@ -139,3 +147,10 @@ def test_the_less_is_known_of_seeds_the_wider_the_interval() -> None:
 def test_a_cut_off_normal_number_varies_as_drawn_ones_do(mean: float) -> None:
     drawn_ones = np.maximum(np.random.default_rng(0).normal(mean, 1, 400_000), 0)
     assert _cut_off(mean) == pytest.approx(drawn_ones.var(), rel=0.01)
+
+
+def test_a_share_near_one_is_bounded_more_loosely_below() -> None:
+    right = np.array([[np.arange(200) < 190]])
+    low, high = assess(answers(right)).interval(0)
+    assert high < 1
+    assert 0.95 - low > 1.2 * (high - 0.95)
