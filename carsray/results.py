@@ -134,6 +134,14 @@ class SweepFolder:
         finally:
             lock.release()
 
+    def at_work(self) -> bool:
+        """Whether a process of this machine works on the sweep at this moment."""
+        try:
+            with self.alone():
+                return False
+        except ResultsError:
+            return True
+
     def append_run(self, event: str, **facts: Any) -> None:
         """Note that a process began or ended to work on the sweep."""
         append_line(self.runs, json.dumps({"event": event, "time": round(time.time(), 2), **facts}))

@@ -20,6 +20,7 @@ COMMANDS = {
     "retrain": "carsray.cli.retrain",
     "export": "carsray.cli.export",
     "predict": "carsray.cli.predict",
+    "report": "carsray.cli.report",
     "reproduce": "carsray.cli.reproduce",
     "doctor": "carsray.cli.doctor",
     "data": "carsray.cli.data",

@@ -108,6 +108,7 @@ def _stages(
     yield Stage("retrieval", retrieval, (folder.root / "retrieval.json").exists)
     yield Stage("retrain", lambda: ["retrain", name, *place, *where], retrained.exists)
     yield Stage("export", lambda: ["export", name, str(package), *place], (package / "SHA256SUMS").exists)
+    yield Stage("report", lambda: ["report", name, *place], lambda: False)
 
 
 def _swept(folder: "SweepFolder") -> bool:
@@ -156,6 +157,7 @@ def _print_end(folder: "SweepFolder", package: Path) -> None:
         (folder.winner, "the winner's settings"),
         (folder.root / "retrain" / "retrain.json", "what the test said"),
         (package / "README.md", "the model card"),
+        (folder.root / "report.html", "all of it to look at"),
     ):
         click.echo(f"  {path}  {what}")
     click.echo(f"Try it: carsray predict {package} PICTURE")

@@ -1,7 +1,6 @@
 """What a sweep says at its end: the leaderboard, what mattered, what to doubt, where everything is."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console
@@ -11,18 +10,15 @@ from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
 from carsray.errors import SweepFailed
 from carsray.files import write_json
-from carsray.interval import wilson
 from carsray.results import SweepFolder, TrialRow, ranked
-from carsray.settings import not_allowed
-from carsray.space import Parameter, Space
+from carsray.space import Space
+from carsray.tuning.doubts import edges, noise_note
 from carsray.tuning.importance import measure_importances
 from carsray.tuning.sweep import COMPLETE, GAVE_UP, INTERRUPTED
 from carsray.tuning.timing import time_spent, timing_lines
-from carsray.tuning.view import number, trial_table
+from carsray.tuning.view import trial_table
 
 SHOWN = 10
-EDGE = 0.05
-"""A best value within this share of its range's width from an end sits on the edge."""
 
 
 def print_summary(
@@ -45,7 +41,7 @@ def print_summary(
     console.print(trial_table(leaders[:SHOWN], list(space.parameters), console.width))
     if len(rows) > SHOWN:
         console.print(f"The best {min(SHOWN, len(leaders))} of {len(rows)} trials.")
-    console.print(f"Scored on val, {len(split.val):,} pictures: {_margin(leaders[0].score, len(split.val))}")
+    console.print(f"Scored on val, {len(split.val):,} pictures: {noise_note(leaders[0].score, len(split.val))}")
     console.print(_test_note(split))
     found = measure_importances(folder, space, rows)
     if found and found.shares:
@@ -71,37 +67,6 @@ def _print_end(console: Console, folder: SweepFolder, missing: int) -> int:
         command = f"carsray extend {folder.arguments}, with a new --budget-hours, --budget-gpu-hours or --target"
     console.print(f"{why[0].upper()}{why[1:]}: {missing} trials missing. Go on with: {command}")
     return codes.get(why, 0)
-
-
-def edges(space: Space, best: TrialRow) -> Iterator[str]:
-    """A line for each range whose end the best trial sits on, unless the setting itself ends there."""
-    for name, value in best.params.items():
-        parameter = space.parameters.get(name)
-        if parameter and not parameter.choices:
-            share = _position(parameter, float(value))
-            if not EDGE <= share <= 1 - EDGE and not not_allowed(name, _beyond(parameter, low=share < 0.5)):
-                end, way = ("low", "lower") if share < 0.5 else ("high", "higher")
-                yield f"best {name} {number(value)} sits at the {end} end of {parameter}; a {way} one may be better"
-
-
-def _beyond(parameter: Parameter, low: bool) -> float:
-    """A value just outside the range."""
-    if parameter.integer:
-        return int(parameter.low) - 1 if low else int(parameter.high) + 1
-    return parameter.low - 1e-9 if low else parameter.high + 1e-9
-
-
-def _position(parameter: Parameter, value: float) -> float:
-    low, high = parameter.low, parameter.high
-    if parameter.log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low)
-
-
-def _margin(score: float, pictures: int) -> str:
-    """Half the width of the 95 % interval of a share."""
-    low, high = wilson(round(score * pictures), pictures)
-    return f"differences below about {50 * (high - low):.1f} points are within its noise"
 
 
 def _test_note(split: DataSplit) -> str:

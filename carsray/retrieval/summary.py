@@ -15,6 +15,7 @@ from carsray.data.remote import copied
 from carsray.files import write_bytes, write_json
 from carsray.interval import wilson
 from carsray.retrieval.evaluate import Embedded, Outcome
+from carsray.retrieval.examples import Example, write_examples
 from carsray.retrieval.grid import Grid
 from carsray.retrieval.normalize import fit_normalize
 from carsray.retrieval.pictures import SIDE, draw_accuracy, draw_neighbours
@@ -65,24 +66,29 @@ def write_results(searched: Searched, outcomes: Sequence[Outcome], grid: Grid) -
     write_record(searched.file(""), outcomes, grid, facts)
     draw_accuracy(outcomes, searched.file("-accuracy.png"))
     if searched.split is not None and queries is not None:
-        write_bytes(searched.file("-neighbours.png"), _examples(searched, best_of(outcomes)))
+        examples = _examples(searched, best_of(outcomes))
+        write_examples(searched.file("-neighbours.csv"), examples, searched.split)
+        write_bytes(searched.file("-neighbours.png"), _drawn(searched, examples))
 
 
-def _examples(searched: Searched, best: Outcome) -> bytes:
+def _examples(searched: Searched, best: Outcome) -> list[Example]:
     """Queries spread evenly over val, with their neighbours in train under the chosen point."""
     assert searched.split is not None
     assert searched.queries is not None
-    chosen = np.linspace(0, len(searched.queries.labels) - 1, EXAMPLES).astype(int)
+    chosen = np.unique(np.linspace(0, len(searched.queries.labels) - 1, EXAMPLES).astype(int))
     change = fit_normalize(best.point.normalize, searched.gallery.rows)
     k = min(NEIGHBOURS, len(searched.gallery.labels))
     asked = change(searched.queries.rows[chosen])
     _, rows = nearest(change(searched.gallery.rows), asked, k, best.point.distance)
-    labels = searched.queries.labels[chosen]
-    found = [
-        [(_picture(searched, searched.split.train[at]), bool(searched.gallery.labels[at] == label)) for at in near]
-        for near, label in zip(rows, labels, strict=True)
+    return [
+        Example(searched.split.val[at], tuple(searched.split.train[found] for found in near))
+        for at, near in zip(chosen, rows, strict=True)
     ]
-    return draw_neighbours([_picture(searched, searched.split.val[at]) for at in chosen], found)
+
+
+def _drawn(searched: Searched, examples: Sequence[Example]) -> bytes:
+    found = [[(_picture(searched, row), row.label == each.query.label) for row in each.neighbours] for each in examples]
+    return draw_neighbours([_picture(searched, each.query) for each in examples], found)
 
 
 def _picture(searched: Searched, row: Row) -> np.ndarray:

@@ -35,21 +35,33 @@ class Budget:
         return ""
 
 
+def gpus_of_a_trial(runs: Sequence[Mapping[str, Any]], asked: float | None) -> float | None:
+    """GPUs that each trial had; None where the record does not say: an early carsray noted only what was asked for."""
+    shares = [float(run["gpus_per_trial"]) for run in runs if "gpus_per_trial" in run]
+    return shares[-1] if shares else asked
+
+
 def hours_worked(runs: Sequence[Mapping[str, Any]], epochs: Iterable[float]) -> float:
-    """Hours by the clock that earlier processes worked on a sweep.
+    """Hours by the clock that earlier processes worked on a sweep; arguments as for `spans_worked`."""
+    return sum(ended - began for began, ended in spans_worked(runs, epochs)) / 3600
+
+
+def spans_worked(runs: Sequence[Mapping[str, Any]], epochs: Iterable[float]) -> list[tuple[float, float]]:
+    """When each process that worked on a sweep began and ended.
 
     Args:
         runs: what SweepFolder.read_runs gives.
-        epochs: when epochs ended; the last one is the end of a process that was killed.
+        epochs: when epochs ended; the last one is the end of a process that was killed, or is still at work.
 
     """
-    ends, total, began = sorted(epochs), 0.0, None
+    ends, spans, began = sorted(epochs), list[tuple[float, float]](), None
     for event in [*runs, {"event": "began", "time": float("inf")}]:
         if event["event"] == "ended" and began is not None:
-            total, began = total + event["time"] - began, None
+            spans.append((began, event["time"]))
+            began = None
         elif event["event"] == "began":
             if began is not None:
                 last = max((end for end in ends if began <= end <= event["time"]), default=began)
-                total += last - began
+                spans.append((began, last))
             began = event["time"]
-    return total / 3600
+    return spans

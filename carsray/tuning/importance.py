@@ -1,5 +1,6 @@
 """What mattered most: how much each searched parameter explains of the score."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,12 +42,14 @@ def importances(space: Space, points: Sequence[tuple[Mapping[str, Value], float]
     varied = {name for name in space.parameters if len({repr(values.get(name)) for values, _ in points}) > 1}
     if not varied or len({score for _, score in points}) < 2:
         return {}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for values, score in points:
         params = {name: value for name, value in values.items() if name in varied}
         kinds = {name: distribution(space, name) for name in params}
         study.add_trial(optuna.create_trial(params=params, distributions=kinds, value=score))
-    return optuna.importance.get_param_importances(study)
+    with warnings.catch_warnings(action="ignore"):  # about parameters that few points have: these are hints anyway
+        return optuna.importance.get_param_importances(study)
 
 
 def distribution(space: Space, name: str) -> optuna.distributions.BaseDistribution:

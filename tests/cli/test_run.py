@@ -65,14 +65,14 @@ def invoke(*more: str) -> Any:
 def test_the_stages_come_in_their_order_and_the_answer_at_the_end(calls: list[list[str]]) -> None:
     done = invoke()
     assert done.exit_code == 0
-    assert [words[0] for words in calls] == ["sweep", "confirm", "retrieval", "retrain", "export"]
+    assert [words[0] for words in calls] == ["sweep", "confirm", "retrieval", "retrain", "export", "report"]
     assert "Trial 3 is better." in done.stdout
     assert "test accuracy 87.50% (95 %: 85.00% to 90.00%; 800 pictures, as given; opened 1 times)" in done.stdout
 
 
 def test_what_run_does_not_know_goes_to_the_sweep_and_the_rest_where_it_belongs(calls: list[list[str]]) -> None:
     invoke("--address", "auto", "--top", "5", "--seeds", "2", "--set", "lr=0.1")
-    sweep, confirm, *_, export = calls
+    sweep, confirm, *_, export, _ = calls
     assert sweep[:4] == ["sweep", "search_spaces/cnn.toml", "--name", "cars-1"]
     for words in (["--address", "auto"], ["--data", "cars"], ["--trials", "4"], ["--set", "lr=0.1"]):
         assert any(sweep[at : at + 2] == words for at in range(len(sweep)))

@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 
-from carsray.cli.summary import edges, print_summary
+from carsray.cli.summary import print_summary
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit, Row
 from carsray.errors import SweepFailed
 from carsray.results import BEST, SweepFolder, TrialRow, create_sweep
 from carsray.space_file import parse_space
+from carsray.tuning.doubts import edges
 
 SPACE = parse_space(
     """

@@ -78,6 +78,7 @@ def test_the_best_trial_is_searched_and_all_files_are_left(swept: SweepFolder, t
     assert record["source"] == str(swept.trial(1).checkpoint)
     assert (record["gallery"], record["queries"], record["dimensions"]) == (18, 6, 6)
     assert json.loads((swept.root / "retrieval-index.json").read_text())["approximate"] is True
+    assert len(pd.read_csv(swept.root / "retrieval-neighbours.csv")) == 6 * 6  # each of val, with six of train
     for name in ("retrieval-accuracy.png", "retrieval-neighbours.png"):
         with Image.open(swept.root / name) as picture:
             picture.verify()

@@ -6,7 +6,7 @@ import pytest
 
 from carsray.config import SweepSettings
 from carsray.results import BEST, TrialRow
-from carsray.tuning.budget import Budget, hours_worked
+from carsray.tuning.budget import Budget, gpus_of_a_trial, hours_worked, spans_worked
 
 HERE = Path(__file__)
 
@@ -59,3 +59,21 @@ def test_hours_worked_are_those_between_beginnings_and_ends(
     runs: list[dict[str, Any]], epochs: list[float], seconds: float
 ) -> None:
     assert hours_worked(runs, epochs) * 3600 == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("runs", "asked", "found"),
+    [
+        ([{"event": "began"}], None, None),
+        ([{"event": "began"}], 0.5, 0.5),
+        ([{"event": "began", "gpus_per_trial": 1.0}, {"event": "began", "gpus_per_trial": 0.25}], 0.5, 0.25),
+        ([{"event": "began", "gpus_per_trial": 0}], 1.0, 0.0),
+    ],
+)
+def test_what_the_last_process_gave_its_trials_counts_before_what_was_asked_for(runs, asked, found) -> None:
+    assert gpus_of_a_trial(runs, asked) == found
+
+
+def test_a_process_that_was_killed_worked_until_its_last_epoch() -> None:
+    runs = [{"event": "began", "time": 0}, {"event": "began", "time": 100}, {"event": "ended", "time": 120}]
+    assert spans_worked(runs, [10, 20, 110]) == [(0, 20), (100, 120)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from carsray.final.retrain.folder import RetrainedFolder, RetrainFolder
 from carsray.results import SweepFolder, read_lines, read_rows
-from carsray.tuning.budget import hours_worked
+from carsray.tuning.budget import gpus_of_a_trial, hours_worked
 
 
 def cost_of(folder: RetrainFolder, trainings: Iterable[str]) -> dict[str, Any]:
@@ -29,10 +29,8 @@ def _seconds(training: RetrainedFolder) -> float:
 
 
 def _search(sweep: SweepFolder) -> tuple[float, float | None]:
-    runs = sweep.read_runs()
+    runs, asked = sweep.read_runs(), sweep.read_settings()["settings"].get("gpus_per_trial")
     ends = [line["time"] for trial in sweep.all_trials() for line in trial.read_history() if "time" in line]
-    shares = [run["gpus_per_trial"] for run in runs if "gpus_per_trial" in run]
-    # A sweep of an earlier carsray noted only what was asked for.
-    share = shares[-1] if shares else sweep.read_settings()["settings"].get("gpus_per_trial")
+    share = gpus_of_a_trial(runs, asked)
     hours = None if share is None else share * sum(row.seconds for row in read_rows(sweep)) / 3600
     return 3600 * hours_worked(runs, ends), hours
