@@ -14,6 +14,7 @@ COMMANDS = {
     "sweep": "carsray.cli.sweep",
     "resume": "carsray.cli.sweep",
     "extend": "carsray.cli.sweep",
+    "watch": "carsray.cli.watch",
     "plan": "carsray.cli.plan",
     "confirm": "carsray.cli.confirm",
     "retrieval": "carsray.cli.retrieval",

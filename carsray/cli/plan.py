@@ -46,7 +46,7 @@ def _print_search(space: "Space") -> None:
 
 
 def _print_cost(space: "Space", made: "Plan") -> None:
-    from carsray.tuning.view import duration
+    from carsray.tuning.picture import duration
 
     resources = made.resources
     click.echo(f"At a time: {resources.concurrent} trials, each with {resources.cpus:g} CPU and {resources.gpus:g} GPU")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from carsray.final.retrain.folder import RetrainFolder
-from carsray.tuning.view import duration
+from carsray.tuning.picture import duration
 
 ROWS = (
     ("accuracy", "accuracy"),

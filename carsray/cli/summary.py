@@ -14,9 +14,9 @@ from carsray.results import SweepFolder, TrialRow, ranked
 from carsray.space import Space
 from carsray.tuning.doubts import edges, noise_note
 from carsray.tuning.importance import measure_importances
+from carsray.tuning.picture import trial_table
 from carsray.tuning.sweep import COMPLETE, GAVE_UP, INTERRUPTED
 from carsray.tuning.timing import time_spent, timing_lines
-from carsray.tuning.view import trial_table
 
 SHOWN = 10
 

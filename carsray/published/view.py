@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from carsray.tuning.view import duration
+from carsray.tuning.picture import duration
 
 COLOURS = {"training": "cyan", "measuring": "cyan", "done": "green", "failed": "red", "waiting": "dim"}
 

@@ -10,7 +10,7 @@ from carsray.report.reading import Sweep
 from carsray.report.scales import Scale, share_span
 from carsray.results import TrialRow
 from carsray.tuning.doubts import edges, noise_note
-from carsray.tuning.view import number
+from carsray.tuning.picture import number
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from carsray.report.plots import Axis, Dot, Key, Line, Plot, Table, Tick, axis, 
 from carsray.report.reading import Sweep
 from carsray.report.scales import Scale, share_span, time_ticks
 from carsray.results import BEST
-from carsray.tuning.view import duration
+from carsray.tuning.picture import duration
 
 Step = tuple[float, float, int]
 """Seconds by the clock, score, trial."""

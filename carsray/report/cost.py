@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from carsray.report.numbers import gpu_hours
 from carsray.report.reading import Sweep
-from carsray.tuning.view import duration
+from carsray.tuning.picture import duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from carsray.report.numbers import bounds, point_bounds, points, round_share, sh
 from carsray.report.plots import Estimate, Estimates, Key, Table, axis
 from carsray.report.reading import Sweep
 from carsray.report.scales import Scale, share_span
-from carsray.tuning.view import duration, number
+from carsray.tuning.picture import duration, number
 
 
 @dataclass(frozen=True, slots=True)

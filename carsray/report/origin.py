@@ -11,7 +11,7 @@ from carsray.commit import git_commit
 from carsray.report.plots import Table
 from carsray.report.reading import Sweep
 from carsray.space import Value
-from carsray.tuning.view import duration
+from carsray.tuning.picture import duration
 
 DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b")
 

@@ -13,7 +13,7 @@ from carsray.report.reading import Sweep
 from carsray.report.scales import Scale
 from carsray.results import BEST, TrialRow
 from carsray.space import Parameter
-from carsray.tuning.view import number
+from carsray.tuning.picture import number
 
 PITCH = 58
 """Pixels from one axis to the next."""

@@ -11,7 +11,7 @@ from carsray.report.reading import Sweep
 from carsray.report.scales import Scale, share_span, ticks, whole_ticks
 from carsray.space import Parameter
 from carsray.tuning.importance import LEAST_TRIALS, Importances, measure_importances
-from carsray.tuning.view import number
+from carsray.tuning.picture import number
 
 MANY = 50
 """Trials from which on importances are more than a hint."""

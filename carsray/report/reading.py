@@ -12,8 +12,8 @@ from carsray.report.findings import Findings, read_findings
 from carsray.results import SweepFolder, TrialRow, ranked, read_rows
 from carsray.space import Space
 from carsray.tuning.budget import gpus_of_a_trial, spans_worked
+from carsray.tuning.picture import duration
 from carsray.tuning.sweep import COMPLETE, read_record
-from carsray.tuning.view import duration
 
 Standing = Literal["running", "cut off", "ended early", "complete"]
 LATELY = 600.0

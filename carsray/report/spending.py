@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from carsray.report.numbers import gpu_hours
 from carsray.report.plots import Bar, Bars, Key, Part, Table
 from carsray.report.reading import Sweep
+from carsray.tuning.picture import duration
 from carsray.tuning.timing import PARTS, time_spent, timing_lines
-from carsray.tuning.view import duration
 
 MOST = 24
 """Trials with a bar; all are in the table."""

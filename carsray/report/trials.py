@@ -7,7 +7,7 @@ from typing import Any
 from carsray.report.parallel import Parallel, parallel
 from carsray.report.reading import Sweep
 from carsray.results import BEST, TrialRow
-from carsray.tuning.view import duration, number
+from carsray.tuning.picture import duration, number
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from carsray.interval import wilson
 from carsray.results import TrialRow
 from carsray.settings import not_allowed
 from carsray.space import Parameter, Space
-from carsray.tuning.view import number
+from carsray.tuning.picture import number
 
 EDGE = 0.05
 """A best value within this share of its range's width from an end sits on the edge."""

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from carsray.results import SweepFolder
-from carsray.tuning.view import duration
+from carsray.tuning.picture import duration
 
 PARTS = {
     "compute": "training",

@@ -7,8 +7,9 @@ from rich.console import Console
 from tiny_sweeps import fake_trial, space_of
 
 from carsray.results import BEST, TrialRow, create_sweep
+from carsray.tuning.picture import describe, duration, number, trial_table
 from carsray.tuning.record import Recorder
-from carsray.tuning.view import View, describe, duration, number, trial_table
+from carsray.tuning.view import View
 
 GOOD = TrialRow(4, "finished", 3, {BEST: 0.75}, 61.4, {"optimizer": "sgd", "lr": 0.0123456, "momentum": 0.9})
 BAD = TrialRow(5, "failed", 0, {}, 2.0, {"optimizer": "adam", "lr": 0.1}, "loss became nan\nand a traceback")

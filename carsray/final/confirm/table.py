@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from carsray.final.confirm.verdict import Standing, Verdict
-from carsray.tuning.view import duration, number
+from carsray.tuning.picture import duration, number
 
 HEADS = ("", "trial", "search", "repeated", "95 %", "curse", "behind the best", "epochs", "training")
 
