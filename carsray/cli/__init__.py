@@ -22,6 +22,7 @@ COMMANDS = {
     "export": "carsray.cli.export",
     "predict": "carsray.cli.predict",
     "report": "carsray.cli.report",
+    "compare": "carsray.cli.compare",
     "reproduce": "carsray.cli.reproduce",
     "doctor": "carsray.cli.doctor",
     "data": "carsray.cli.data",

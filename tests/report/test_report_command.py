@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,20 @@ def test_a_wrong_name_is_told_with_those_that_are_there(tmp_path: Path) -> None:
     made_sweep(tmp_path)
     with pytest.raises(ResultsError, match=r"is no sweep\. Sweeps there: made"):
         run(tmp_path, "maid")
+
+
+def test_sweeps_are_compared_in_the_terminal_too(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        made_sweep(tmp_path, name=name)
+    words = ["compare", "first", "second", "--results", str(tmp_path / "results")]
+    shown = CliRunner().invoke(cli, words)
+    assert [line.split()[0] for line in shown.stdout.splitlines()[:3]] == ["sweep", "first", "second"]
+    told = json.loads(CliRunner().invoke(cli, [*words, "--json"]).stdout)
+    assert [sweep["sweep"] for sweep in told] == ["first", "second"]
+    assert {"best on val", "test, 95 %", "GPU-hours"} <= told[0].keys()
+
+
+def test_one_sweep_is_no_comparison() -> None:
+    alone = CliRunner().invoke(cli, ["compare", "first"])
+    assert alone.exit_code == 2
+    assert "Name at least two sweeps." in alone.stderr
