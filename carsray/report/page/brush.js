@@ -102,7 +102,11 @@
   };
 
   form.addEventListener("input", moved);
-  form.addEventListener("reset", () => setTimeout(filter)); // after the inputs are reset
+  form.querySelector("button[type=reset]").addEventListener("click", (event) => {
+    event.preventDefault();
+    form.reset();
+    filter();
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
   axes.filter((axis) => axis.low).forEach(dragged);
 })();
