@@ -217,3 +217,7 @@ class SweepSettings(BaseModel):
     """Node-local folder for packs."""
     storage: str | None = None
     """Address of a bucket or shared folder that mirrors the record; no secrets in it."""
+    wandb: Literal["online", "offline", "off"] | None = None
+    """Whether runs go to W&B; none: where there is a login, or as WANDB_MODE says."""
+    wandb_project: str = "carsray"
+    """Where they go; the entity is the environment's."""

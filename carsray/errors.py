@@ -10,6 +10,7 @@
       PackageError          an exported model that is damaged, or a folder that is none
       StorageError          a bucket, or a shared folder, that holds records or pictures
       ClusterError          Ray, or a request that no node can hold
+      TrackingError         W&B: a wrong key, or two that send one sweep
       SweepFailed           the sweep ended without one usable trial
     TrialFailed             this trial is bad; it is recorded and the sweep goes on
 
@@ -68,6 +69,10 @@ class StorageError(CarsrayError):
 
 class ClusterError(CarsrayError):
     """Ray is not there, or cannot hold what was asked for."""
+
+
+class TrackingError(CarsrayError):
+    """W&B refuses, or something that it needs is missing."""
 
 
 class SweepFailed(CarsrayError):

@@ -36,6 +36,8 @@ class TrialState:
     """Why a failed trial failed."""
     node: str = ""
     """Where it ran: the host's name and the first digits of Ray's node id."""
+    kind: str = ""
+    """Of its failure, as training/messages.py lists them; "lost" where its Ray actor was."""
 
 
 class TrialFolder:
@@ -211,6 +213,7 @@ class TrialRow:
     params: dict[str, Any]
     reason: str = ""
     node: str = ""
+    kind: str = ""
 
     @property
     def ended(self) -> bool:
@@ -238,7 +241,7 @@ def read_rows(folder: SweepFolder) -> list[TrialRow]:
             row = TrialRow(trial.number, state.state, 0, {}, 0.0, trial.read_params(), state.reason, state.node)
             for epoch in trial.read_history():
                 row = row.after(epoch, 0.0)
-            rows.append(replace(row, epochs=state.epochs, seconds=state.seconds))
+            rows.append(replace(row, epochs=state.epochs, seconds=state.seconds, kind=state.kind))
     return rows
 
 

@@ -9,6 +9,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Ray's workers are nice by 15, and would wait for the tests that run beside them.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# No test sends anything to W&B because somebody is logged in; those of tracking say what they want.
+os.environ["WANDB_MODE"] = "disabled"
 settings.register_profile("carsray", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("carsray")
 

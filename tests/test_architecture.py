@@ -26,7 +26,9 @@ STOREYS = dict.fromkeys(GROUND, 0) | {name: storey for storey, name in enumerate
 KEEPERS = {
     "ray": {"cluster", "tuning", "serve"},
     "optuna": {"tuning"},
+    "optuna_dashboard": {"tuning"},
     "wandb": {"tracking"},
+    "wandb_workspaces": {"tracking"},
     "faiss": {"retrieval"},
     "obstore": {"storage"},
 }

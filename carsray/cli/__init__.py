@@ -25,6 +25,8 @@ COMMANDS = {
     "compare": "carsray.cli.compare",
     "reproduce": "carsray.cli.reproduce",
     "doctor": "carsray.cli.doctor",
+    "dashboard": "carsray.cli.dashboard",
+    "wandb": "carsray.cli.wandb",
     "data": "carsray.cli.data",
 }
 """Where each command is defined, as an object of its own name."""

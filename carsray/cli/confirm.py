@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from carsray.cli.sweep import RESULTS
+from carsray.cli.tracked import followed
 
 if TYPE_CHECKING:
     from carsray.final.confirm.verdict import Verdict
@@ -40,7 +41,7 @@ def confirm(name: str, top: int, seeds: int, address: str | None, as_json: bool,
     from carsray.final.confirm.record import Asked, show_json
 
     command = shlex.join(["carsray", *sys.argv[1:]])
-    with folder.alone():
+    with folder.alone(), followed(folder):
         prepared = prepare(folder, top, seeds, address)
         for note in prepared.notes:
             click.echo(click.style("note: ", fg="yellow") + note, err=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -58,6 +58,12 @@ _OPTIONS = (
         help="Mirror the record to s3://bucket/prefix, gs://bucket/prefix or a shared folder.",
     ),
     *BUDGETS,
+    click.option(
+        "--wandb", type=click.Choice(["online", "offline", "off"]), help="Runs in W&B; else online if there is a login."
+    ),
+    click.option(
+        "--wandb-project", default="carsray", show_default=True, envvar="WANDB_PROJECT", help="Where they go in W&B."
+    ),
 )
 
 
@@ -94,6 +100,8 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
         budget_hours: float | None,
         budget_gpu_hours: float | None,
         target: float | None,
+        wandb: Literal["online", "offline", "off"] | None,
+        wandb_project: str,
         **others: Any,
     ) -> None:
         settings = SweepSettings(
@@ -108,6 +116,8 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
             budget_hours=budget_hours,
             budget_gpu_hours=budget_gpu_hours,
             target=target,
+            wandb=wandb,
+            wandb_project=wandb_project,
         )
         command(Asked(_space(space, origin, pinned_values(pins, epochs, classes)), settings), **others)
 

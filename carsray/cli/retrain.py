@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from carsray.cli.sweep import RESULTS
+from carsray.cli.tracked import followed
 
 if TYPE_CHECKING:
     from carsray.final.retrain.retraining import Retrain
@@ -62,7 +63,7 @@ def retrain(
     from carsray.results import open_sweep
 
     sweep = open_sweep(results, name)
-    with sweep.alone():
+    with sweep.alone(), followed(sweep):
         asked = prepare(sweep, Request(seeds, decay, trial, again, workers))
         _announce(asked)
         record = _run(asked, address)

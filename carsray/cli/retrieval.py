@@ -1,6 +1,6 @@
 """``carsray retrieval``."""
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from carsray.cli.sweep import RESULTS
+from carsray.cli.tracked import followed
 
 if TYPE_CHECKING:
     from carsray.progress import Report
@@ -55,6 +56,7 @@ def retrieval(
     """
     from carsray.errors import ConfigError
     from carsray.progress import bar
+    from carsray.results import open_sweep
     from carsray.retrieval.evaluate import evaluate_grid
     from carsray.retrieval.grid import load_grid
     from carsray.retrieval.summary import print_best, write_index, write_results
@@ -67,7 +69,8 @@ def retrieval(
         searched = _searched(results, name, trial, checkpoint, embeddings, work, stack)
         searched = replace(searched, alone=protocol == "leave-one-out")
         outcomes = evaluate_grid(*searched.sides, grid, find, stack.enter_context(bar("Searching")))
-    write_results(searched, outcomes, grid)
+    with followed(open_sweep(results, name)) if embeddings is None else nullcontext():
+        write_results(searched, outcomes, grid)
     if index:
         write_index(searched, index, outcomes)
     print_best(searched, outcomes, grid)

@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from carsray.cli.checking import networks_checked
 from carsray.cli.options import BUDGETS, Asked, decorated, first_config, sweep_options
+from carsray.cli.tracked import tracking_of
+
+if TYPE_CHECKING:
+    from carsray.tracking.tracker import Tracker
 
 RESULTS = click.option(
     "--results",
@@ -40,6 +44,7 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
         _run(results, name, storage=asked.settings.storage)
     name = _checked_name(results, name, asked)  # and storage: a wrong one is told before pictures are inspected
     with ExitStack() as stack:
+        tracker = stack.enter_context(tracking_of(asked.settings))  # it logs in while the checks run
         with networks_checked(asked.space) as checked:
             split = asked.split()  # before the imports below: a wrong path is told at once, not after Ray has loaded
             from carsray.cluster.connect import connected
@@ -50,9 +55,10 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
             nodes = stack.enter_context(connected(asked.settings.address))  # its processes start while the check runs
             share_out(nodes, asked.settings)  # what no node can hold is refused before anything is written
             checked()
+        tracker.check()
         folder = create_sweep(results, name)
         begin_record(folder, asked.space, split, asked.settings)
-        _run(results, folder.name)
+        _run(results, folder.name, tracker=tracker)
 
 
 @click.command()
@@ -122,6 +128,7 @@ def _run(
     more: int = 0,
     limits: Mapping[str, float] | None = None,
     storage: str | None = None,
+    tracker: "Tracker | None" = None,
 ) -> NoReturn:
     """Run what the record of a sweep still lacks, or so many trials more under new limits, and say how it ended."""
     from carsray.results import open_sweep, read_rows
@@ -134,12 +141,17 @@ def _run(
     from carsray.storage.work import at_work
     from carsray.tuning.sweep import extend_record, read_record, run_sweep
 
-    with at_work(results, name, storage, partial(click.echo, err=True)) as (folder, watch):
+    with ExitStack() as stack:
+        folder, watch = stack.enter_context(at_work(results, name, storage, partial(click.echo, err=True)))
         extend_record(folder, more, limits or {})
         space, split, settings = read_record(folder)
+        tracker = tracker or stack.enter_context(tracking_of(settings))
         for title, part in (("Packing train", split.train), ("Packing val", split.val)):
             with bar(title) as report:
                 ensure_pack(part, first_config(space), settings.cache, report)
+        tracker.check()
+        tracker.follow(folder)
         rows = run_sweep(folder, space, split, settings, read_rows(folder), watch)
+        tracker.end()
         code = print_summary(folder, space, split, settings, rows)
     sys.exit(code)

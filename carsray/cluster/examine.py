@@ -196,18 +196,22 @@ def _cache(folder: Path) -> tuple[str, int, int]:
         return problem or _said(error), 0, 0
 
 
-def _wandb() -> str:
-    """The key itself is not looked at."""
-    if (mode := os.environ.get("WANDB_MODE", "")) in ("offline", "disabled"):
-        return f"WANDB_MODE={mode}"
-    if os.environ.get("WANDB_API_KEY"):
-        return "WANDB_API_KEY"
+def wandb_login() -> str:
+    """Where W&B's SDK finds a key or a token; empty where it finds none. The key itself is not looked at."""
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
+        if os.environ.get(name):
+            return name
     host = urlsplit(os.environ.get("WANDB_BASE_URL") or WANDB_URL).hostname
     for path in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
         with suppress(OSError, RuntimeError, NetrcParseError):  # not there, nobody's home, not readable as one
             if path and host in netrc(Path(path).expanduser()).hosts:
                 return path
     return ""
+
+
+def _wandb() -> str:
+    mode = os.environ.get("WANDB_MODE", "")
+    return f"WANDB_MODE={mode}" if mode in ("offline", "disabled") else wandb_login()
 
 
 def _existing(folder: Path) -> Path:

@@ -156,8 +156,9 @@ def _others(folder: SweepFolder, whole: bool) -> Iterator[str]:
     """What else lies in the folder: the tables, and all that other commands put there.
 
     Not study.db while the sweep runs: it is a copy, made anew from the record, and would have to be of the same moment.
+    Nor what lies in wandb/, which is made from the record as well.
     """
-    apart = {"sweep.json", "runs.jsonl", "trials"}
+    apart = {"sweep.json", "runs.jsonl", "trials", "wandb"}
     for top in folder.root.iterdir():
         if top.name in apart or top.name.startswith(".") or (top.name.startswith("study.db") and not whole):
             continue

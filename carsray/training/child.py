@@ -23,6 +23,7 @@ from carsray.training.device import resolve_device
 from carsray.training.fit import EpochResult, fit
 from carsray.training.health import Health
 from carsray.training.messages import Begin, Epoch, Failed, LetGo, NextEpoch, Open, Progress, Released
+from carsray.training.usage import Usage
 
 
 def main() -> None:
@@ -38,7 +39,8 @@ def main() -> None:
 class _Trials:
     def __init__(self, connection: Connection, opened: Open) -> None:
         self._connection, self._opened = connection, opened
-        self._health = Health(resolve_device(opened.run))
+        device = resolve_device(opened.run)
+        self._health, self._usage = Health(device), Usage(device)
         self._config: TrialConfig | None = None
         self._epochs: Iterator[Progress | EpochResult] = iter(())
         self._best: bytes | None = None
@@ -64,10 +66,12 @@ class _Trials:
                 self._connection.send(Released(self._health.problem()))
             case Begin(config, snapshot, micro_batches):
                 self._config = config
+                self._usage.begin()
                 self._epochs = self._start(config, snapshot, micro_batches)
             case NextEpoch(snapshot):
                 for event in self._epochs:
                     if isinstance(event, Progress):
+                        self._usage.look()
                         self._connection.send(event)
                     else:
                         self._connection.send(self._epoch(event, snapshot))
@@ -97,7 +101,7 @@ class _Trials:
             checkpoint, self._best = self._best, None
         seconds = result.seconds | {"checkpoint": time.perf_counter() - began}
         predicted = result.predicted if last else None
-        return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot, predicted)
+        return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot, predicted, self._usage.epoch())
 
 
 def _failure(error: Exception) -> Failed:

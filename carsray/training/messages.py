@@ -3,7 +3,7 @@
 Neither this module nor process.py imports torch: the owner has no use for it, and it takes seconds and 700 MB a trial.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -78,6 +78,8 @@ class Epoch:
     """All that the trial needs to go on after this epoch, where that was asked for."""
     predicted: np.ndarray | None = None
     """int64 (N,): the class that each picture of val was taken for; with the last epoch."""
+    usage: dict[str, float] = field(default_factory=dict)
+    """What the training process used of its machine; see usage.py."""
 
 
 @dataclass(frozen=True, slots=True)

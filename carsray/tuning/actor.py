@@ -66,7 +66,7 @@ class TrialActor(tune.Trainable):
 
     def _result(self, epoch: Epoch) -> dict[str, Any]:
         self._epoch, self._best = epoch.epoch, epoch.metrics[BEST]
-        result: dict[str, Any] = {"epoch": epoch.epoch, **epoch.metrics}
+        result: dict[str, Any] = {"epoch": epoch.epoch, **epoch.metrics, **epoch.usage}
         if epoch.snapshot:
             result["snapshot"], self._saved = Parcel(epoch.snapshot), time.perf_counter()
         if self._attempts.log:

@@ -114,7 +114,7 @@ class Recorder(Callback):
             del result[key]
         row = replace(self.rows[number], node=said["node"])
         if "failed" in said:
-            self._update(replace(row, reason=said["failed"]))
+            self._update(replace(row, reason=said["failed"], kind=said["kind"]))
             return
         metrics = {key: value for key, value in said.items() if key in ("epoch", "outlived") or "/" in key}
         metrics["time"] = round(time.time(), 2)
@@ -146,7 +146,7 @@ class Recorder(Callback):
             return
         row = self.rows.get(trial.config["trial"]) or self._new_row(trial)
         cause = str(trial.get_error() or "its Ray actor died")
-        self._update(replace(row, state="failed", reason=row.reason or cause))
+        self._update(replace(row, state="failed", reason=row.reason or cause, kind=row.kind or "lost"))
         self._kept.tidy(self.rows)
         self.watch.due.set()
 
@@ -182,7 +182,7 @@ class Recorder(Callback):
     def _update(self, row: TrialRow) -> None:
         self.rows[row.trial] = row
         self.watch.note(row.trial)
-        state = TrialState(row.state, row.epochs, row.seconds, row.reason, row.node)
+        state = TrialState(row.state, row.epochs, row.seconds, row.reason, row.node, row.kind)
         self.folder.trial(row.trial).write_state(state)
         if time.monotonic() - self._written >= TABLE_SECONDS:
             self.write_table()

@@ -89,7 +89,8 @@ def numbers_of(folder: SweepFolder) -> list[tuple[Any, ...]]:
 
 def _timeless(line: str) -> dict[str, Any]:
     hidden = ("time", "outlived", "train/micro_batches")
-    return {key: v for key, v in json.loads(line).items() if key not in hidden and not key.startswith("seconds/")}
+    parts = ("seconds/", "system/")
+    return {key: v for key, v in json.loads(line).items() if key not in hidden and not key.startswith(parts)}
 
 
 def epochs_on_record(folder: SweepFolder) -> int:

@@ -20,6 +20,7 @@ from carsray.commit import git_commit
 from carsray.files import write_json
 
 OUT = Path("results/benchmarks")
+os.environ.setdefault("WANDB_MODE", "disabled")  # nothing is sent because whoever measures is logged in
 Figures = dict[str, Any]
 
 

@@ -26,7 +26,7 @@ def without_times(folder: SweepFolder) -> tuple[list[dict[str, Any]], list[list[
     histories = [trial.read_history() for trial in folder.all_trials()]
 
     def timeless(entry: dict[Any, Any]) -> dict[str, Any]:
-        return {key: value for key, value in entry.items() if key != "time" and not key.startswith("seconds")}
+        return {key: entry[key] for key in entry if key != "time" and not key.startswith(("seconds", "system/"))}
 
     return [timeless(row) for row in table], [[timeless(epoch) for epoch in history] for history in histories]
 

@@ -96,10 +96,10 @@ def test_a_failed_trial_keeps_its_reason_and_what_it_had_reached(folder: SweepFo
     recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
     recorder.on_trial_start(0, [], trial)
     recorder.on_trial_result(0, [], trial, result_of(1, 0.3, 0.3))
-    failed = {"epoch": 1, BEST: 0.3, "failed": "loss became nan", "done": True, "node": "host 1a2b"}
+    failed = {"epoch": 1, BEST: 0.3, "failed": "loss became nan", "kind": "trial", "done": True, "node": "host 1a2b"}
     recorder.on_trial_result(0, [], trial, failed)
     recorder.on_trial_complete(0, [], trial)
-    assert folder.trial(0).read_state() == TrialState("failed", 1, 2.0, "loss became nan", "host 1a2b")
+    assert folder.trial(0).read_state() == TrialState("failed", 1, 2.0, "loss became nan", "host 1a2b", "trial")
     assert len(folder.trial(0).read_history()) == 1
     assert recorder.rows[0].score == 0.3
 
@@ -109,7 +109,7 @@ def test_a_trial_lost_with_its_actor_is_failed_even_before_it_began(folder: Swee
     recorder.on_trial_error(0, [], fake_trial(0, RuntimeError("node gone")))
     recorder.on_trial_start(0, [], fake_trial(1))
     recorder.on_trial_error(0, [], fake_trial(1))
-    assert folder.trial(0).read_state() == TrialState("failed", 0, 0.0, "node gone")
+    assert folder.trial(0).read_state() == TrialState("failed", 0, 0.0, "node gone", kind="lost")
     assert folder.trial(1).read_state().reason == "its Ray actor died"
 
 

@@ -1,0 +1,1 @@
+"""W&B beside the record: runs made from the results folder, and dashboards by code."""
