@@ -21,6 +21,8 @@ COMMANDS = {
     "retrain": "carsray.cli.retrain",
     "export": "carsray.cli.export",
     "predict": "carsray.cli.predict",
+    "search": "carsray.cli.search",
+    "serve": "carsray.cli.serve",
     "report": "carsray.cli.report",
     "compare": "carsray.cli.compare",
     "reproduce": "carsray.cli.reproduce",

@@ -65,17 +65,23 @@ class Gallery:
         self.rows, self.entries, self.point, self._index = rows, entries, point, index
         self._change: Change = fit_normalize(point.normalize, rows)
         self._searched = self._change(rows)
+        self._labels = np.array([label for _, label, _, _ in entries], np.int64)
 
-    def nearest(self, embeddings: np.ndarray, k: int | None = None) -> list[tuple[Neighbour, ...]]:
-        """The k nearest (point.k where none is given) of each of embeddings (Q, D), nearest first.
+    def nearest(
+        self, embeddings: np.ndarray, k: int | None = None, label: int | None = None
+    ) -> list[tuple[Neighbour, ...]]:
+        """The k nearest (point.k where none is given) of each of embeddings (Q, D), nearest first; of one class only,
+        where its label is given.
 
         None for an embedding that is zero, where the distance is one between directions.
         """
-        k = min(k or self.point.k, len(self.rows))
+        rows = None if label is None else np.flatnonzero(self._labels == label)
+        k = min(k or self.point.k, len(self.rows if rows is None else rows))
         answers: list[tuple[Neighbour, ...]] = [()] * len(embeddings)
         able = np.flatnonzero(embeddings.any(axis=1)) if self.point.needs_direction else np.arange(len(embeddings))
-        if able.size:
-            found = self._search(self._change(embeddings[able]), k)
+        if able.size and k:
+            asked = self._change(embeddings[able])
+            found = self._search(asked, k) if rows is None else self._search_among(rows, asked, k)
             for at, distances, rows in zip(able.tolist(), *found, strict=True):
                 answers[at] = tuple(map(self._neighbour, distances.tolist(), rows.tolist()))
         return answers
@@ -89,12 +95,15 @@ class Gallery:
         near = candidates(self._index, asked, SPARE * k, self.point.distance)
         distances, rows = np.empty((len(asked), k), np.float32), np.empty((len(asked), k), np.int64)
         for at, some in enumerate(near):
-            rows_near = np.sort(some[some >= 0])
-            distances[at : at + 1], order = nearest(
-                self._searched[rows_near], asked[at : at + 1], k, self.point.distance
+            distances[at : at + 1], rows[at : at + 1] = self._search_among(
+                np.sort(some[some >= 0]), asked[at : at + 1], k
             )
-            rows[at] = rows_near[order[0]]
         return distances, rows
+
+    def _search_among(self, rows: np.ndarray, asked: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As _search, exactly, of these rows, which ascend."""
+        distances, order = nearest(self._searched[rows], asked, k, self.point.distance)
+        return distances, rows[order]
 
     def _neighbour(self, distance: float, row: int) -> Neighbour:
         file, label, name, thumbnail = self.entries[row]

@@ -99,10 +99,13 @@ class Model:
         """As predict, for squares uint8 (N, S, S, 3) that `read` made."""
         logits, embeddings = self.run(squares)
         near = self.gallery.nearest(embeddings, k) if k else [()] * len(squares)
-        shares = softmax(logits.astype(np.float64) / self.temperature, axis=1)
-        return [Prediction(self._guesses(row, top), found) for row, found in zip(shares, near, strict=True)]
+        return [Prediction(guesses, found) for guesses, found in zip(self.guesses(logits, top), near, strict=True)]
 
-    def _guesses(self, shares: np.ndarray, top: int) -> tuple[Guess, ...]:
+    def guesses(self, logits: np.ndarray, top: int = 5) -> list[tuple[Guess, ...]]:
+        """The `top` most probable classes of each of logits (N, C), calibrated."""
+        return [self._best(row, top) for row in softmax(logits.astype(np.float64) / self.temperature, axis=1)]
+
+    def _best(self, shares: np.ndarray, top: int) -> tuple[Guess, ...]:
         best = np.argsort(-shares, kind="stable")[:top].tolist()
         return tuple(Guess(label, self.classes[label], float(shares[label])) for label in best)
 

@@ -1,0 +1,82 @@
+"""The service on Ray Serve: one application for all tests here."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from uploads import BAD, GOOD
+
+from carsray.errors import ClusterError, ConfigError, PackageError
+from carsray.serve.crowd import CROWD
+from carsray.serve.deployment import Placement, serving
+from carsray.serve.engine import Engine, Question
+
+pytestmark = pytest.mark.ray
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def served(package: Path) -> Iterator[str]:
+    with serving(package, Placement(port=free_port())) as address:
+        yield address.rstrip("/")
+
+
+def search(served: str, content: bytes) -> httpx.Response:
+    return httpx.post(f"{served}/api/search", files={"image": content}, timeout=120)
+
+
+def test_a_picture_gets_the_same_answer_as_without_ray(served: str, engine: Engine) -> None:
+    assert httpx.get(f"{served}/readyz", timeout=60).is_success
+    answer = search(served, GOOD["jpeg"]).json()
+    point = engine.model.gallery.point
+    (expected,) = engine.answer([Question(engine.model.read(GOOD["jpeg"]), point.k)])
+    assert [near["row"] for near in answer["neighbours"]] == [near.row for near in expected.neighbours]
+    assert answer["guesses"][0]["probability"] == pytest.approx(expected.guesses[0].probability, abs=1e-5)
+    assert httpx.post(f"{served}/api/search/gallery/1", timeout=60).json()["asked"]["row"] == 1
+
+
+def test_what_cannot_be_answered_is_refused_through_ray_too(served: str) -> None:
+    assert search(served, BAD["huge"]).status_code == 400
+    assert search(served, bytes(30 * 2**20)).status_code == 413
+    assert httpx.post(f"{served}/api/search/gallery/99999", timeout=60).status_code == 404
+
+
+def test_a_crowd_is_answered_or_told_to_come_again(served: str) -> None:
+    with ThreadPoolExecutor(2 * CROWD) as threads:
+        statuses = list(threads.map(lambda _: search(served, GOOD["jpeg"]).status_code, range(2 * CROWD)))
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= CROWD
+    assert search(served, GOOD["jpeg"]).is_success
+
+
+def test_a_port_in_use_is_one_line(package: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        with (
+            pytest.raises(ConfigError, match="choose another --port"),
+            serving(package, Placement(port=held.getsockname()[1])),
+        ):
+            pass
+
+
+def test_a_folder_that_is_no_export_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="is no exported model"), serving(tmp_path, Placement(port=free_port())):
+        pass
+
+
+def test_more_replicas_than_fit_are_refused(served: str, package: Path) -> None:
+    with (
+        pytest.raises(ClusterError, match="ask for fewer"),
+        serving(package, Placement(port=free_port(), replicas=1000)),
+    ):
+        pass
