@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from carsray.cluster.connect import Node, connected
@@ -33,6 +33,8 @@ WAITING = 2 * CROWD
 CONNECTIONS = 8 * CROWD
 """Requests that a front looks at; nearly all beyond its crowd are refused at once, or are for what needs no model."""
 READY_SECONDS = 5.0
+TRIES = 5
+"""Replicas that a question may lose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def _application(folder: Path, placement: Placement) -> Any:
     def build() -> Any:
         # Within the replica: the handle belongs to its event loop.
         handle = serve.get_deployment_handle(MODEL, NAME)
-        return build_app(Package(folder), _asking(handle), _readiness(handle))
+        return build_app(Package(folder), asking(handle), _readiness(handle))
 
     answering = serve.deployment(
         Answering,
@@ -118,15 +120,24 @@ class _Front:
         """The argument is what makes Serve deploy the model; the app finds its handle by name."""
 
 
-def _asking(handle: Any) -> Callable[[Question], Awaitable[Answer]]:
+def asking(handle: Any) -> Callable[[Question], Awaitable[Answer]]:
+    """What asks the replicas behind a handle; a question whose replica is lost is asked again, for it changes nothing.
+
+    Raises Busy where too many wait, or no replica lasts; what the model raises comes out as it was.
+    """
+
     async def ask(question: Question) -> Answer:
-        try:
-            answer: Answer = await handle.answer.remote(question)
-        except (BackPressureError, DeploymentUnavailableError):
-            raise Busy from None
-        except RayTaskError as error:
-            raise error.cause or error from None
-        return answer
+        for _ in range(TRIES):
+            try:
+                answer: Answer = await handle.answer.remote(question)
+            except (BackPressureError, DeploymentUnavailableError):
+                raise Busy from None
+            except RayTaskError as error:
+                raise error.cause or error from None
+            except RayActorError:
+                continue
+            return answer
+        raise Busy
 
     return ask
 
