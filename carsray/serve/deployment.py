@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from carsray.cluster.connect import Node, connected
@@ -81,7 +81,7 @@ def serving(folder: Path, placement: Placement, address: str | None = None) -> I
         try:
             serve.start(proxy_location="HeadOnly", http_options=where, logging_config=logs)
             serve.run(_application(folder.resolve(), placement), name=NAME, route_prefix="/", logging_config=logs)
-        except RuntimeError as error:
+        except (RuntimeError, RayError) as error:  # an overloaded machine does not get it up within Ray's time
             raise ClusterError(f"the service did not start: {_last_line(error)}") from None
         try:
             yield f"http://{placement.host}:{placement.port}/"
@@ -180,6 +180,6 @@ def _check_room(nodes: list[Node], placement: Placement) -> None:
         )
 
 
-def _last_line(error: RuntimeError) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from made_record import add_trial, ended_sweep, made_sweep, training
 from offline_files import folders, rows
 from wandb_server import KEY, OTHER_KEY, Fault, Stored, serving
 
+from carsray.cli.tracked import followed
 from carsray.errors import TrackingError
 from carsray.results import BEST, SweepFolder
 from carsray.tracking import beside
@@ -166,3 +168,22 @@ def test_what_a_later_command_adds_is_all_that_is_written_again(tmp_path: Path) 
     noted = [json.loads(line)["run"] for line in (folder.root / "wandb/tracked.jsonl").read_text().splitlines()]
     assert sorted(name[11:] for name in noted)[:3] == ["0000", "0001", "0002"]
     assert len(noted) == len({*noted}) == 4
+
+
+def test_a_command_of_an_earlier_sweep_tracks_what_it_adds_as_the_sweep_was_tracked(tmp_path: Path) -> None:
+    folder = ended_sweep(tmp_path)
+    folder.settings.write_text(folder.settings.read_text().replace('"wandb": null', '"wandb": "offline"'))
+    with followed(folder):
+        training(folder.root / "confirm/0000/seed-0", 0.5)
+    assert [name[11:29] for name in folders(folder.root)][-1] == "finalist-0000-seed"
+
+
+def test_the_driver_does_not_import_the_sdk() -> None:
+    script = (
+        "import sys, carsray, carsray.cli.sweep, carsray.tuning.sweep\n"
+        "from carsray.tracking.tracker import tracking\n"
+        "with tracking('offline', 'p', print) as tracker: tracker.check()\n"
+        "print({'wandb', 'wandb_workspaces', 'optuna_dashboard'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["W&B: offline", "set()"]
