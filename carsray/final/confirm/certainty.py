@@ -18,7 +18,7 @@ logit scale, since a share near 1 is more often far too high than far too low:
     Logit: Newcombe 2001, https://doi.org/10.1198/000313001317098167
     Two right answers and two wrong ones added: Agresti and Coull 1998, https://doi.org/10.1080/00031305.1998.10480550
 
-`scripts/bench coverage` tries it on simulated searches. What it cannot see: that the repetitions share most of their
+`scripts/bench intervals` tries it on simulated searches. What it cannot see: that the repetitions share most of their
 training pictures, so that other training pictures might shift all of them (Bengio and Grandvalet 2004,
 https://www.jmlr.org/papers/v5/grandvalet04a.html: no variance of that kind can be estimated from one data set).
 """

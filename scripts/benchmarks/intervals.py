@@ -1,6 +1,6 @@
 """Whether the intervals of `carsray confirm` hold: simulated searches, whose truth is known.
 
-    scripts/bench coverage
+    scripts/bench intervals
 
 Nothing is trained. A training answers a picture rightly where
 
@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke run: few kinds, 50 searches; nothing is written")
     options = parser.parse_args()
     options.repetitions = 50 if options.quick else options.repetitions
-    publish("coverage", partial(measure, options), ("numpy", "scipy"), keep=not options.quick)
+    publish("intervals", partial(measure, options), ("numpy", "scipy"), keep=not options.quick)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts/benchmarks"))
 
-import coverage as benchmark
+import intervals as benchmark
 
 WORLD = benchmark.World(pictures=320, accuracy=0.9, seed_noise=0.005)
 REPETITIONS = 600
