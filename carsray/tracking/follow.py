@@ -103,7 +103,7 @@ def upkeep_of(folder: SweepFolder, way: Way, project: str, entity: str | None) -
 
     place = Place(way, project, folder.root, entity)
     runs = OnlineRuns(place) if way == "online" else OfflineRuns(place)
-    return Upkeep(runs.write, Ledger(folder, str(place)), WORKERS if way == "online" else 1)
+    return Upkeep(runs.write, Ledger(folder, str(place)), WORKERS if way == "online" else 1, runs.clear)
 
 
 def finish(folder: SweepFolder, facts: SweepFacts, upkeep: Upkeep, seconds: float) -> Ended:

@@ -101,6 +101,10 @@ class OfflineRuns:
         log_rows(run, tracked, 0)
         end(run, tracked)
 
+    def clear(self) -> None:
+        """See OnlineRuns.clear."""
+        wandb.teardown()
+
 
 class OnlineRuns:
     """Runs on a server; those under way stay open from one look at the record to the next."""
@@ -124,6 +128,12 @@ class OnlineRuns:
         else:
             with self._lock:
                 self._open[tracked.id] = (run, after)
+
+    def clear(self) -> None:
+        """Let go of all runs, and end the SDK's helper process, which would take one that failed to begin for begun."""
+        with self._lock:
+            self._open.clear()
+        wandb.teardown()
 
 
 def _settings(place: Place) -> wandb.Settings:

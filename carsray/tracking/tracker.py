@@ -51,7 +51,7 @@ class Tracker:
         ended = process.wait()
         if ended.left:
             missing = f"{ended.left} runs are" if ended.left > 0 else "some runs may be"
-            name = self._folder.name
+            name = self._folder.arguments
             problem = f" ({ended.problem})" if ended.problem else ""
             self._say(f"W&B: {missing} not complete there{problem}. To send the rest: carsray wandb sync {name}")
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from carsray.tracking.ledger import Ledger
 from carsray.tracking.run import TrackedRun
@@ -13,18 +14,26 @@ AGAIN_SECONDS = 20.0
 
 Write = Callable[[TrackedRun], None]
 
+CLEARING = ""
+"""Among the names of those who are busy: the one who clears up."""
+
 
 class Upkeep:
     """Takes runs as they come further. A run that is written has one thread, and what comes meanwhile waits."""
 
-    def __init__(self, write: Write, ledger: Ledger, workers: int) -> None:
-        """``write`` brings a run up to date, and raises where it cannot."""
-        self._write, self._ledger = write, ledger
+    def __init__(self, write: Write, ledger: Ledger, workers: int, clear: Callable[[], None] = lambda: None) -> None:
+        """``write`` brings a run up to date, and raises where it cannot.
+
+        ``clear`` puts away what a failure has left, before a run is tried again; nothing is written meanwhile.
+        """
+        self._write, self._ledger, self._clear = write, ledger, clear
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="carsray-wandb")
         self._changed = threading.Condition()
         self._waiting: dict[str, TrackedRun] = {}
         self._busy: set[str] = set()
         self._not_before: dict[str, float] = {}
+        self._failed: set[str] = set()
+        """Since it was last cleared up."""
         self.problems: dict[str, str] = {}
         """Why a run could not be written the last time, by its id."""
 
@@ -50,17 +59,32 @@ class Upkeep:
         """How many runs are not up to date, when all are, have failed, or the time is over."""
         with self._changed:
             self._changed.wait_for(lambda: not self._busy and not self._due(), seconds)
-            return len(self._busy | self._waiting.keys())
+            return len((self._busy | self._waiting.keys()) - {CLEARING})
 
     def _due(self) -> list[str]:
         now = time.monotonic()
         return [name for name in self._waiting if self._not_before.get(name, 0) <= now]
 
     def _dispatch(self) -> None:
-        for name in self._due():
+        due = self._due()
+        if self._failed & {*due}:
+            if not self._busy:
+                self._busy.add(CLEARING)
+                self._pool.submit(self._clear_up)
+            return
+        for name in due:
             if name not in self._busy:
                 self._busy.add(name)
                 self._pool.submit(self._work, name)
+
+    def _clear_up(self) -> None:
+        with suppress(Exception):  # what is still in the way then fails again
+            self._clear()
+        with self._changed:
+            self._busy.discard(CLEARING)
+            self._failed.clear()
+            self._dispatch()
+            self._changed.notify_all()
 
     def _work(self, name: str) -> None:
         with self._changed:
@@ -75,6 +99,7 @@ class Upkeep:
             self._busy.discard(name)
             if problem:
                 self.problems[name] = problem
+                self._failed.add(name)
                 self._waiting.setdefault(name, run)
                 self._not_before[name] = time.monotonic() + AGAIN_SECONDS
             else:

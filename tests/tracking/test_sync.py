@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from made_record import add_trial, ended_sweep, made_sweep
-from wandb_server import KEY, Stored, serving
+from wandb_server import ENTITY, KEY, Stored, serving
 
 from carsray.errors import TrackingError
 from carsray.progress import silent
 from carsray.tracking import sdk as sdk_module
-from carsray.tracking.follow import tracking_alone
+from carsray.tracking.changes import all_runs
+from carsray.tracking.facts import read_facts
+from carsray.tracking.follow import tracking_alone, upkeep_of
 from carsray.tracking.sync import sync
 from carsray.tracking.tracker import tracking
 
@@ -62,6 +64,23 @@ def test_runs_that_could_not_be_sent_are_named_with_the_reason(
     monkeypatch.setattr(sdk_module, "begin", refusing)
     synced = sync(ended_sweep(tmp_path), "carsray", silent)
     assert list(synced.problems.values()) == ["no route to host"] * 3
+
+
+@pytest.mark.usefixtures("sdk")
+def test_a_run_that_could_not_begin_begins_when_the_server_is_back(
+    tmp_path: Path, server: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk_module, "INIT_SECONDS", 1.0)
+    folder = ended_sweep(tmp_path)
+    upkeep = upkeep_of(folder, "online", "carsray", ENTITY)
+    server.fault = "hang"
+    [run, *_] = all_runs(folder, read_facts(folder))
+    upkeep.bring(run)
+    assert upkeep.left() == 1
+    server.fault = ""
+    upkeep.hurry()
+    assert (upkeep.left(), upkeep.problems) == (0, {})
+    assert [row["_step"] for row in server.runs[run.id]["lines"]] == [1, 2, 3]
 
 
 @pytest.mark.usefixtures("sdk", "server")

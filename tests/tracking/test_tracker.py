@@ -116,7 +116,7 @@ def test_a_server_that_hangs_after_the_login_costs_what_is_allowed_and_is_told(
         tracker.check()
         server.fault = "hang"
         tracker.follow(ended_sweep(tmp_path))
-    assert "carsray wandb sync cars-1" in said[-1]
+    assert said[-1].endswith(f"carsray wandb sync cars-1 --results {tmp_path}")
 
 
 def test_a_tracker_without_an_answer_is_killed_when_its_time_is_over(

@@ -112,3 +112,19 @@ def test_a_run_under_way_is_not_noted_as_sent(tmp_path: Path) -> None:
     upkeep.bring(run_of(2, "running"))
     assert upkeep.left() == 0
     assert not ledger.holds(run_of(2, "running"))
+
+
+def test_before_a_run_is_tried_again_what_it_left_is_put_away_while_nothing_is_written(tmp_path: Path) -> None:
+    writer, cleared = Writer(refusals=1), list[list[tuple[str, int]]]()
+    upkeep = Upkeep(writer, Ledger(made_sweep(tmp_path), "cars/carsray"), 2, lambda: cleared.append([*writer.written]))
+    upkeep.bring(run_of(1, name="a"))
+    assert upkeep.left() == 1
+    with writer.held():
+        upkeep.bring(run_of(1, name="b"))
+        for _ in "ab":
+            writer.begun.acquire()
+        upkeep.hurry()
+        assert cleared == [], "b is being written"
+    assert upkeep.left() == 0
+    assert cleared == [[("b", 1)]]
+    assert writer.written == [("b", 1), ("a", 1)]
