@@ -123,11 +123,13 @@ def _call(words: list[str]) -> int:
     """Run a command to its end; signals that end this process end it first."""
     child = subprocess.Popen([sys.executable, "-c", START, *words])
     # A terminal sends Ctrl-C to both; SIGTERM comes to this process alone.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: child.terminate())
-    code = child.wait()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    on_terminate = signal.signal(signal.SIGTERM, lambda number, frame: child.terminate())
+    try:
+        code = child.wait()
+    finally:
+        signal.signal(signal.SIGINT, on_interrupt)
+        signal.signal(signal.SIGTERM, on_terminate)
     return code if code >= 0 else 128 - code
 
 

@@ -102,17 +102,29 @@ def test_trials_share_a_child_and_get_the_numbers_of_fit(warm: TrainingProcess, 
     assert len(pids) == 1
 
 
+def environment_of(process: TrainingProcess) -> list[str]:
+    process.begin(config_of())
+    epoch_of(process)  # before a child runs, Linux may show no environment
+    return Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+
+
 def test_a_child_keeps_its_heap_unless_the_environment_says_otherwise(
     start: Callable[..., TrainingProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    process = start()
-    process.begin(config_of())
-    epoch_of(process)  # before a child runs, Linux may show no environment
-    environment = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+    environment = environment_of(start())
     assert "MALLOC_MMAP_MAX_=7" in environment
     assert f"MALLOC_TRIM_THRESHOLD_={2**40}" in environment
+
+
+@pytest.mark.parametrize(("policy", "ours"), [(None, True), ("active", False)])
+def test_the_threads_of_a_child_do_not_spin_long_unless_the_environment_says_otherwise(
+    policy: str | None, ours: bool, start: Callable[..., TrainingProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if policy:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    assert ("GOMP_SPINCOUNT=5000" in environment_of(start())) == ours
 
 
 def test_a_trial_given_up_between_epochs_makes_room_for_the_next(warm: TrainingProcess) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -192,7 +193,7 @@ def test_a_retrieval_that_cannot_be_done_on_test_is_told_and_spoils_nothing(
 @pytest.mark.parametrize(
     ("stage", "says"),
     [
-        ("train_all", r"Stopped\. What is trained is kept, and test is closed; to go on: carsray "),
+        ("train_all", r"Stopped\. What is trained is kept, and test is closed; to go on: carsray retrain cars "),
         (
             "open_and_record",
             r"Stopped while test was open: that opening counts\. To open it once more: carsray .*--again",
@@ -205,8 +206,10 @@ def test_ctrl_c_exits_with_130_and_says_how_to_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
+    words = ["retrain", "cars", "--seeds", "2", "--again", "--results", str(home / "results")]
     monkeypatch.setattr(retraining, stage, interrupted)
-    done = CliRunner().invoke(cli, ["retrain", "cars", "--seeds", "2", "--again", "--results", str(home / "results")])
+    monkeypatch.setattr(sys, "argv", ["carsray", *words])
+    done = CliRunner().invoke(cli, words)
     assert done.exit_code == 130
     assert re.search(says, done.stderr)
 
