@@ -1,4 +1,4 @@
-"""Parts of real sweeps are killed, and their records damaged: the short form of the benchmark `faults`."""
+"""Parts of real sweeps are killed: the short form of the benchmark `faults`."""
 
 import json
 import os
@@ -6,26 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import optuna
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts/benchmarks"))
 
 import faults
-from account import epochs_on_record, numbers_of
 from faults import Stage
-from processes import wait_for
 
-from carsray.results import SweepFolder, read_rows
-from carsray.tuning.study import open_storage
+from carsray.results import SweepFolder
 
 pytestmark = pytest.mark.ray
 
 TRIALS = 4
-
-
-def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name=folder.name, storage=open_storage(folder.study)).trials
 
 
 @pytest.fixture(scope="module")
@@ -55,29 +47,6 @@ def test_a_sweep_goes_on_without_a_part_that_was_killed(part: str, stage: Stage,
     fault = faults.part_killed(stage, undisturbed, part, kills=1)
     assert fault.kills == 1
     assert (fault.again, fault.missing, fault.same) == (0, 0, True)
-
-
-def damage(folder: SweepFolder) -> None:
-    """A line of history cut short, a changed bit in every snapshot, the study's file lost."""
-    (under_way,) = [row for row in read_rows(folder) if row.state == "running"]
-    with folder.trial(under_way.trial).history.open("a") as file:
-        file.write('{"epoch": 7, "val/acc')
-    for trial in folder.all_trials():
-        if trial.snapshot.exists():
-            content = bytearray(trial.snapshot.read_bytes())
-            content[-1] ^= 1
-            trial.snapshot.write_bytes(content)
-    folder.study.unlink()
-
-
-def test_a_record_damaged_after_a_kill_comes_to_the_same_end(stage: Stage, undisturbed: SweepFolder) -> None:
-    process, folder = stage.sweep("damaged")
-    assert wait_for(lambda: epochs_on_record(folder) >= 5, process.pid)
-    assert not faults.killed_with_all(process)
-    damage(folder)
-    assert stage.resume("damaged").wait(faults.LONGEST) == 0, stage.said.read_text()
-    assert numbers_of(folder) == numbers_of(undisturbed)
-    assert len(study_of(folder)) == TRIALS
 
 
 @pytest.mark.soak

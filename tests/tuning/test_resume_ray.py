@@ -1,6 +1,8 @@
 """Real sweeps that are interrupted, extended or wound down, and go on."""
 
 import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,9 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+PINS = {"width": 48, "image_size": 32, "pack_size": 32}
+"""Slow enough to be caught."""
 
 
 def test_an_extended_sweep_keeps_its_trials_and_gets_new_ones(run: Run, split: DataSplit) -> None:
@@ -36,17 +41,42 @@ def test_a_sweep_winds_down_at_its_target(run: Run) -> None:
     assert (last["event"], last["why"]) == ("ended", "trial 0 has reached the target of 0.01")
 
 
-def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(
-    cluster: Cluster, run: Run, home: Path, tmp_path: Path
-) -> None:
+Begin = Callable[[str], tuple[subprocess.Popen[str], SweepFolder]]
+
+
+@pytest.fixture
+def begin(cluster: Cluster, home: Path, tmp_path: Path) -> Begin:
+    """A sweep of five trials, one at a time, in a process of its own."""
     file = tmp_path / "tiny.toml"
     file.write_text(TEXT)
-    results, pins = home / "results", {"width": 48, "image_size": 32, "pack_size": 32}  # slow enough to be caught
-    pinned = [part for name, value in pins.items() for part in ("--set", f"{name}={value}")]
-    where = ["--results", results, "--cache", home / "cache", "--address", cluster.address, "--gpus-per-trial", 0]
-    how = ["--data", home / "pictures", "--trials", 5, "--seed", 5, "--concurrent", 1]
-    process = start_cli("sweep", file, *how, *pinned, *where, "--name", "cut")
-    folder = SweepFolder(results / "cut")
+    pinned = [part for name, value in PINS.items() for part in ("--set", f"{name}={value}")]
+    where = ["--results", home / "results", "--cache", home / "cache", "--address", cluster.address]
+    how = ["--data", home / "pictures", "--trials", 5, "--seed", 5, "--concurrent", 1, "--gpus-per-trial", 0]
+
+    def named(name: str) -> tuple[subprocess.Popen[str], SweepFolder]:
+        folder = SweepFolder(home / "results" / name)
+        return start_cli("sweep", file, *how, *pinned, *where, "--name", name), folder
+
+    return named
+
+
+@pytest.fixture(scope="module")
+def undisturbed(run: Run) -> SweepFolder:
+    return run("whole", space_of(**PINS), trials=5, concurrent=1)[0]
+
+
+def resume(folder: SweepFolder) -> str:
+    """Go on to the end; what is printed."""
+    process = start_cli("resume", folder.name, "--results", folder.root.parent)
+    out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 0, err
+    return out
+
+
+def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(
+    begin: Begin, undisturbed: SweepFolder
+) -> None:
+    process, folder = begin("cut")
     wait_for(folder.trial(1).history.exists, process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=WAIT_SECONDS)
@@ -58,15 +88,36 @@ def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(
     kept = [trial.read_history() for trial in folder.all_trials()]
     assert all(kept)
 
-    process = start_cli("resume", "cut", "--results", results)
-    out, err = process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 0, err
-    assert "Interrupted" not in out
+    assert "Interrupted" not in resume(folder)
     ended = read_rows(folder)
     assert [row.trial for row in ended] == [0, 1, 2, 3, 4]
     assert {row.state for row in ended} <= {"finished", "pruned"}
     assert folder.trial(0).read_history()[: len(kept[0])] == kept[0]
     assert TrialState.RUNNING not in {trial.state for trial in study_of(folder)}
+    assert without_times(folder) == without_times(undisturbed)
 
-    whole, _ = run("whole", space_of(**pins), trials=5, concurrent=1)
-    assert without_times(whole) == without_times(folder)
+
+def damage(folder: SweepFolder) -> int:
+    """A line of history cut short, a changed bit in every snapshot, the study's file lost; how many snapshots."""
+    (under_way,) = [row for row in read_rows(folder) if row.state == "running"]
+    with folder.trial(under_way.trial).history.open("a") as file:
+        file.write('{"epoch": 7, "val/acc')
+    snapshots = [trial.snapshot for trial in folder.all_trials() if trial.snapshot.exists()]
+    for snapshot in snapshots:
+        content = bytearray(snapshot.read_bytes())
+        content[-1] ^= 1
+        snapshot.write_bytes(content)
+    folder.study.unlink()
+    return len(snapshots)
+
+
+def test_a_record_damaged_after_a_kill_comes_to_the_same_end(begin: Begin, undisturbed: SweepFolder) -> None:
+    process, folder = begin("damaged")
+    wait_for(lambda: [row.state for row in read_rows(folder)].count("paused") > 0, process)
+    wait_for(lambda: any(row.state == "running" for row in read_rows(folder)), process)
+    process.kill()
+    process.communicate()
+    assert damage(folder) > 0
+    resume(folder)
+    assert without_times(folder) == without_times(undisturbed)
+    assert len(study_of(folder)) == 5
