@@ -168,6 +168,11 @@ class RunConfig(BaseModel):
     progress_seconds: float = Field(2.0, ge=0)
     """Least time between two signs of progress within an epoch."""
 
+    @property
+    def activations(self) -> Path:
+        """Where activations of frozen prefixes are cached."""
+        return self.cache / "activations"
+
 
 def trial_config(values: dict[str, Any], place: str = "settings") -> TrialConfig:
     """A TrialConfig from loose values.

@@ -13,7 +13,7 @@ import carsray
 HOUSE = Path(carsray.__file__).parent
 GROUND = ("__init__", "errors", "seed", "progress", "files", "toml_lines", "commit", "interval")
 ROOMS = (
-    *("config", "settings", "space", "space_file", "results"),
+    *("config", "settings", "space", "space_file", "results", "leaderboard"),
     *("storage", "data", "models", "training", "cluster", "retrieval", "tracking", "tuning"),
     *("published", "final", "report", "serve", "cli"),
 )

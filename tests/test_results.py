@@ -8,19 +8,8 @@ from typing import Any
 import pytest
 
 from carsray.errors import ResultsError
-from carsray.results import (
-    BEST,
-    SweepFolder,
-    TrialFolder,
-    TrialRow,
-    TrialState,
-    create_sweep,
-    next_name,
-    open_sweep,
-    ranked,
-    read_rows,
-    write_table,
-)
+from carsray.leaderboard import TrialRow, ranked, read_rows, write_table
+from carsray.results import BEST, SweepFolder, TrialFolder, TrialState, create_sweep, next_name, open_sweep
 
 
 def epoch(number: int, accuracy: float, best: float) -> dict[str, Any]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "carsray.cli.predict",
     "search": "carsray.cli.search",
     "serve": "carsray.cli.serve",
+    "index": "carsray.cli.index",
     "report": "carsray.cli.report",
     "compare": "carsray.cli.compare",
     "reproduce": "carsray.cli.reproduce",

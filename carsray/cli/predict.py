@@ -99,4 +99,4 @@ def _print_text(path: Path, answer: "Prediction") -> None:
         click.echo(f"  {guess.probability:7.1%}  {guess.name}")
     for at, near in enumerate(answer.neighbours):
         shown = near.thumbnail or near.file
-        click.echo(f"  {'nearest' if not at else '':7}  {near.name} ({near.distance:.3f}, {shown})")
+        click.echo(f"  {'nearest' if not at else '':7}  {near.name or 'no class'} ({near.distance:.3f}, {shown})")

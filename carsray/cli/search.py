@@ -48,9 +48,9 @@ def search(folder: Path, image: Path | None, row: int | None, k: int | None, nam
 
 def _print_text(answer: "Answer") -> None:
     if answer.asked:
-        click.echo(f"{answer.asked.name} ({answer.asked.file})")
+        click.echo(f"{answer.asked.name or 'no class'} ({answer.asked.file})")
     for guess in answer.guesses:
         click.echo(f"{guess.probability:7.1%}  {guess.name}")
     click.echo("row      distance  nearest")
     for near in answer.neighbours:
-        click.echo(f"{near.row:<8} {near.distance:8.4f}  {near.name} ({near.file})")
+        click.echo(f"{near.row:<8} {near.distance:8.4f}  {near.name or 'no class'} ({near.file})")

@@ -10,7 +10,8 @@ from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
 from carsray.errors import SweepFailed
 from carsray.files import write_json
-from carsray.results import SweepFolder, TrialRow, ranked
+from carsray.leaderboard import TrialRow, ranked
+from carsray.results import SweepFolder
 from carsray.space import Space
 from carsray.tuning.doubts import edges, noise_note
 from carsray.tuning.importance import measure_importances

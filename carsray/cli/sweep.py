@@ -131,7 +131,8 @@ def _run(
     tracker: "Tracker | None" = None,
 ) -> NoReturn:
     """Run what the record of a sweep still lacks, or so many trials more under new limits, and say how it ended."""
-    from carsray.results import open_sweep, read_rows
+    from carsray.leaderboard import read_rows
+    from carsray.results import open_sweep
 
     if storage is None:
         open_sweep(results, name)  # a wrong name is told before the imports below

@@ -10,7 +10,8 @@ import click
 from carsray.cli.sweep import RESULTS
 
 if TYPE_CHECKING:
-    from carsray.results import SweepFolder, TrialRow
+    from carsray.leaderboard import TrialRow
+    from carsray.results import SweepFolder
 
 LOOK_SECONDS = 2.0
 
@@ -59,7 +60,7 @@ def watch(name: str, once: bool, results: Path) -> None:
 
 def _look(folder: "SweepFolder") -> "tuple[list[TrialRow], float]":
     """All trials, and the seconds that were worked on them, up to now where somebody is at work."""
-    from carsray.results import read_rows
+    from carsray.leaderboard import read_rows
     from carsray.tuning.budget import spans_worked
 
     ends = [line["time"] for trial in folder.all_trials() for line in trial.read_history()]

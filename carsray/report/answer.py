@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from carsray.leaderboard import TrialRow
 from carsray.report.cost import Cost, costs
 from carsray.report.numbers import bounds, counted, points, round_share, share
 from carsray.report.plots import Estimate, Estimates, Key, axis
 from carsray.report.reading import Sweep
 from carsray.report.scales import Scale, share_span
-from carsray.results import TrialRow
 from carsray.tuning.doubts import edges, noise_note
 from carsray.tuning.picture import number
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from carsray.leaderboard import TrialRow
 from carsray.report.plots import Bar, Bars, Part, Table
 from carsray.report.reading import Sweep
-from carsray.results import TrialRow
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(,\d{3})*(\.\d+)?(e[-+]?\d+)?(?!\w)")
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from carsray.leaderboard import TrialRow
 from carsray.report.plots import crowd
 from carsray.report.reading import Sweep
 from carsray.report.scales import Scale
-from carsray.results import BEST, TrialRow
+from carsray.results import BEST
 from carsray.space import Parameter
 from carsray.tuning.picture import number
 

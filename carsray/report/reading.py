@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
+from carsray.leaderboard import TrialRow, ranked, read_rows
 from carsray.report.findings import Findings, read_findings
-from carsray.results import SweepFolder, TrialRow, ranked, read_rows
+from carsray.results import SweepFolder
 from carsray.space import Space
 from carsray.tuning.budget import gpus_of_a_trial, spans_worked
 from carsray.tuning.picture import duration

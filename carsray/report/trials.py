@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from carsray.leaderboard import TrialRow
 from carsray.report.parallel import Parallel, parallel
 from carsray.report.reading import Sweep
-from carsray.results import BEST, TrialRow
+from carsray.results import BEST
 from carsray.tuning.picture import duration, number
 
 

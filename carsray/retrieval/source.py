@@ -11,8 +11,9 @@ from carsray.data.records import DataSplit, Row
 from carsray.data.remote import local_paths
 from carsray.data.seal import sealed
 from carsray.errors import ResultsError
+from carsray.leaderboard import ranked, read_rows
 from carsray.progress import Report
-from carsray.results import SweepFolder, ranked, read_rows
+from carsray.results import SweepFolder
 from carsray.retrieval.embed import embed
 from carsray.retrieval.evaluate import Embedded
 from carsray.retrieval.store import cached, embedding_key

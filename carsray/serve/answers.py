@@ -15,9 +15,9 @@ class Near(BaseModel):
     """A gallery picture near to what was asked about."""
 
     row: int = Field(description="Of the gallery; its thumbnail is /api/gallery/{row}.")
-    file: str = Field(description="Within the data that the gallery was made of.")
-    label: int
-    name: str = Field(description="Of its class.")
+    file: str = Field(description="Within the folder that it came from.")
+    label: int = Field(description="-1 where nobody has said its class.")
+    name: str = Field(description="Of its class; empty where nobody has said.")
     distance: float | None = Field(description="Less is nearer; none for the picture that was asked about.")
     thumbnail: bool = Field(description="Whether the package has one.")
 
@@ -43,7 +43,7 @@ class About(BaseModel):
     backbone: str
     embedding: int = Field(description="Numbers in an embedding.")
     accuracy: float | None = Field(description="Right at first guess, on the test pictures.")
-    accuracy_interval: tuple[float, float] | None = Field(description="95 %.")
+    accuracy_interval: list[float] | None = Field(min_length=2, max_length=2, description="95 %.")
     test_pictures: int | None
 
 

@@ -1,6 +1,5 @@
 """The service over HTTP: routes, what they take, and what they refuse."""
 
-import csv
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +11,11 @@ from starlette.exceptions import HTTPException
 
 from carsray import __version__
 from carsray.errors import DataError
-from carsray.final.package.config_file import read_config
-from carsray.final.package.folder import Package
 from carsray.serve.answers import About, Answer, Refusal
 from carsray.serve.asgi import App
+from carsray.serve.catalogue import Catalogue
 from carsray.serve.crowd import CROWD, Crowd
-from carsray.serve.engine import Question, describe
+from carsray.serve.engine import Question
 from carsray.serve.metrics import add_metrics
 from carsray.serve.uploads import MAX_BYTES, BoundedBody, Decoder
 
@@ -55,16 +53,16 @@ class Busy(Exception):
     """More questions than can wait."""
 
 
-def build_app(package: Package, ask: Ask, ready: Callable[[], Awaitable[bool]]) -> FastAPI:
-    """The service of a checked package; ``ask`` answers, or raises Busy."""
+def build_app(catalogue: Catalogue, ask: Ask, ready: Callable[[], Awaitable[bool]]) -> FastAPI:
+    """The service of a package; ``ask`` answers, or raises Busy."""
     app = FastAPI(
         title="carsray visual search",
         version=__version__,
         docs_url=None,  # these two load scripts from another host
         redoc_url=None,
     )
-    _add_search(app, package, describe(package), ask)
-    _add_gallery(app, package)
+    _add_search(app, catalogue, ask)
+    _add_gallery(app, catalogue)
     _add_health(app, ready)
     _add_page(app)
     _add_refusals(app)
@@ -74,19 +72,19 @@ def build_app(package: Package, ask: Ask, ready: Callable[[], Awaitable[bool]]) 
     return app
 
 
-def _add_search(app: FastAPI, package: Package, about: About, ask: Ask) -> None:
-    decoder = Decoder(read_config(package.config).packed_size)
-    labels = {name: label for label, name in enumerate(about.classes)}
+def _add_search(app: FastAPI, catalogue: Catalogue, ask: Ask) -> None:
+    decoder = Decoder(catalogue.side)
+    labels = {name: label for label, name in enumerate(catalogue.about.classes)}
 
     def question(asked: Any, k: int | None, name: str | None) -> Question:
         if name is not None and name not in labels:
             raise HTTPException(404, f"class {name!r}: is none of the model's; GET /api/model lists them")
-        return Question(asked, k or about.k, None if name is None else labels[name])
+        return Question(asked, k or catalogue.about.k, None if name is None else labels[name])
 
     @app.get("/api/model")
     async def model() -> About:
         """What is served: its classes, its gallery, how good it is."""
-        return about
+        return catalogue.about
 
     @app.post("/api/search", responses=REFUSED)
     async def search(
@@ -99,15 +97,12 @@ def _add_search(app: FastAPI, package: Package, about: About, ask: Ask) -> None:
     @app.post("/api/search/gallery/{row}", responses=REFUSED)
     async def search_from(row: int, k: K = None, name: Class = None) -> Answer:
         """Which gallery pictures are most like this one of them?"""
-        if not 0 <= row < about.pictures:
-            raise HTTPException(404, f"row {row}: the gallery has rows 0 to {about.pictures - 1}")
+        if not 0 <= row < catalogue.about.pictures:
+            raise HTTPException(404, f"row {row}: the gallery has rows 0 to {catalogue.about.pictures - 1}")
         return await ask(question(row, k, name))
 
 
-def _add_gallery(app: FastAPI, package: Package) -> None:
-    with package.gallery_table.open(encoding="utf-8", newline="") as file:
-        thumbnails = [line["thumbnail"] for line in csv.DictReader(file)]
-
+def _add_gallery(app: FastAPI, catalogue: Catalogue) -> None:
     @app.get(
         "/api/gallery/{row}",
         response_class=FileResponse,
@@ -115,9 +110,10 @@ def _add_gallery(app: FastAPI, package: Package) -> None:
     )
     async def thumbnail(row: int) -> FileResponse:
         """The thumbnail of a gallery picture."""
-        if not 0 <= row < len(thumbnails) or not thumbnails[row]:
+        path = catalogue.thumbnail(row)
+        if path is None:
             raise HTTPException(404, f"row {row}: the gallery has no such thumbnail")
-        return FileResponse(package.root / thumbnails[row], headers={"Cache-Control": "max-age=3600"})
+        return FileResponse(path, headers={"Cache-Control": "max-age=3600"})
 
 
 def _add_health(app: FastAPI, ready: Callable[[], Awaitable[bool]]) -> None:

@@ -16,11 +16,14 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from carsray.cluster.connect import Node, connected
 from carsray.errors import ClusterError, ConfigError
 from carsray.final.package.folder import Package, open_package
+from carsray.final.package.gallery import read_gallery
 from carsray.final.package.model import load_model
 from carsray.serve.answers import Answer
 from carsray.serve.api import Busy, build_app
+from carsray.serve.catalogue import Catalogue
 from carsray.serve.crowd import CROWD
 from carsray.serve.engine import Engine, Question
+from carsray.serve.following import follow, stamp_of
 
 NAME = "carsray"
 MODEL = "Answering"
@@ -52,7 +55,14 @@ class Answering:
     """A replica of the model."""
 
     def __init__(self, folder: Path, device: str) -> None:
+        self._package = Package(folder)
+        read = stamp_of(self._package)
         self._engine = Engine(load_model(folder, "cuda" if device == "cuda" else "cpu"))
+        follow(self._package, read, self._take_gallery)
+
+    def _take_gallery(self) -> None:
+        """In place of the one that it grew from; questions under way are answered from that."""
+        self._engine.model.gallery = read_gallery(self._package)
 
     @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=0.0)
     async def answer(self, questions: list[Question]) -> list[Answer]:
@@ -93,7 +103,11 @@ def _application(folder: Path, placement: Placement) -> Any:
     def build() -> Any:
         # Within the replica: the handle belongs to its event loop.
         handle = serve.get_deployment_handle(MODEL, NAME)
-        return build_app(Package(folder), asking(handle), _readiness(handle))
+        package = Package(folder)
+        read = stamp_of(package)
+        catalogue = Catalogue(package)
+        follow(package, read, catalogue.reread)
+        return build_app(catalogue, asking(handle), _readiness(handle))
 
     answering = serve.deployment(
         Answering,

@@ -1,16 +1,14 @@
 """Questions to answers, several at once: the model and its gallery, without HTTP and without Ray."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from carsray.errors import DataError
-from carsray.final.package.folder import Package
-from carsray.final.package.gallery import Neighbour
+from carsray.final.package.gallery import Gallery, Neighbour
 from carsray.final.package.model import Model
-from carsray.serve.answers import About, Answer, Guess, Near
+from carsray.serve.answers import Answer, Guess, Near
 
 TOP = 5
 
@@ -39,22 +37,23 @@ class Engine:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer to each. Raises DataError where a row or a label is none of the model's."""
+        gallery = self.model.gallery  # another may take its place meanwhile
         for question in questions:
-            self._check(question)
+            self._check(question, gallery)
         embeddings = np.empty((len(questions), self.model.network.embedding_size), np.float32)
         guesses: list[list[Guess]] = [[] for _ in questions]
         self._see(questions, embeddings, guesses)
         for at, question in enumerate(questions):
             if question.row is not None:
-                embeddings[at] = self.model.gallery.rows[question.row]
-        near = self._near(questions, embeddings)
+                embeddings[at] = gallery.rows[question.row]
+        near = _neighbours(gallery, questions, embeddings)
         return [
-            Answer(asked=self._asked(question), guesses=guessed, neighbours=list(map(_near, found)))
+            Answer(asked=_asked(gallery, question), guesses=guessed, neighbours=list(map(_near, found)))
             for question, guessed, found in zip(questions, guesses, near, strict=True)
         ]
 
-    def _check(self, question: Question) -> None:
-        rows, classes = len(self.model.gallery.rows), len(self.model.classes)
+    def _check(self, question: Question, gallery: Gallery) -> None:
+        rows, classes = len(gallery.rows), len(self.model.classes)
         if question.row is not None and not 0 <= question.row < rows:
             raise DataError(f"row {question.row}: the gallery has rows 0 to {rows - 1}")
         if question.label is not None and not 0 <= question.label < classes:
@@ -68,23 +67,25 @@ class Engine:
             for at, guessed in zip(places, self.model.guesses(logits, TOP), strict=True):
                 guesses[at] = [Guess(label=g.label, name=g.name, probability=g.probability) for g in guessed]
 
-    def _near(self, questions: Sequence[Question], embeddings: np.ndarray) -> list[tuple[Neighbour, ...]]:
-        """Neighbours; those who ask alike are searched for together."""
-        found: list[tuple[Neighbour, ...]] = [()] * len(questions)
-        alike: dict[tuple[int, int | None], list[int]] = {}
-        for at, question in enumerate(questions):
-            alike.setdefault((question.k, question.label), []).append(at)
-        for (k, label), places in alike.items():
-            # One more: a gallery picture is its own neighbour.
-            for at, some in zip(places, self.model.gallery.nearest(embeddings[places], k + 1, label), strict=True):
-                found[at] = tuple(near for near in some if near.row != questions[at].row)[:k]
-        return found
 
-    def _asked(self, question: Question) -> Near | None:
-        if question.row is None:
-            return None
-        file, label, name, thumbnail = self.model.gallery.entries[question.row]
-        return Near(row=question.row, file=file, label=label, name=name, distance=None, thumbnail=thumbnail is not None)
+def _neighbours(gallery: Gallery, questions: Sequence[Question], embeddings: np.ndarray) -> list[tuple[Neighbour, ...]]:
+    """Those who ask alike are searched for together."""
+    found: list[tuple[Neighbour, ...]] = [()] * len(questions)
+    alike: dict[tuple[int, int | None], list[int]] = {}
+    for at, question in enumerate(questions):
+        alike.setdefault((question.k, question.label), []).append(at)
+    for (k, label), places in alike.items():
+        # One more: a gallery picture is its own neighbour.
+        for at, some in zip(places, gallery.nearest(embeddings[places], k + 1, label), strict=True):
+            found[at] = tuple(near for near in some if near.row != questions[at].row)[:k]
+    return found
+
+
+def _asked(gallery: Gallery, question: Question) -> Near | None:
+    if question.row is None:
+        return None
+    file, label, name, thumbnail = gallery.entries[question.row]
+    return Near(row=question.row, file=file, label=label, name=name, distance=None, thumbnail=thumbnail is not None)
 
 
 def _near(found: Neighbour) -> Near:
@@ -95,25 +96,4 @@ def _near(found: Neighbour) -> Near:
         name=found.name,
         distance=found.distance,
         thumbnail=found.thumbnail is not None,
-    )
-
-
-def describe(package: Package) -> About:
-    """What a checked package says of itself."""
-    facts, point = package.read_json(package.facts), package.read_json(package.retrieval)["point"]
-    retrain = package.record / "retrain.json"
-    tested = package.read_json(retrain) if retrain.exists() else {}
-    with package.gallery_table.open(encoding="utf-8", newline="") as file:
-        pictures = sum(1 for _ in csv.DictReader(file))
-    return About(
-        name=facts["name"],
-        classes=package.read_json(package.classes),
-        pictures=pictures,
-        k=point["k"],
-        distance=point["distance"],
-        backbone=facts["model"]["backbone"],
-        embedding=facts["model"]["embedding"],
-        accuracy=tested.get("test", {}).get("accuracy"),
-        accuracy_interval=tested.get("test", {}).get("accuracy_interval"),
-        test_pictures=tested.get("pictures", {}).get("test"),
     )

@@ -54,14 +54,14 @@ def prepare(begin: Begin) -> tuple[Ready, str | None]:
     """Log in; the answer, and the entity. Without an answer from the server runs are written to files instead."""
     if begin.way == "offline":
         return Ready("offline", "W&B: offline"), None
-    import wandb
-
     try:
         account = log_in()
     except TrackingError as error:
         return Ready("offline", "", refused=str(error)), None
     except NoAnswer as error:
         return Ready("offline", f"W&B: {error}; its files stay here: offline"), None
+    import wandb
+
     wandb.teardown()  # its helper process is to have this one's priority from now on
     return Ready("online", f"W&B: {account.app.rstrip('/')}/{account.entity}/{begin.project}"), account.entity
 

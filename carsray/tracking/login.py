@@ -1,18 +1,26 @@
 """Whether and how runs go to W&B: asked for, said in the environment, or decided by whether there is a login."""
 
 import os
+import socket
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from carsray.cluster.examine import wandb_login
+from carsray.cluster.examine import WANDB_URL, wandb_login
 from carsray.errors import TrackingError
 
 Mode = Literal["online", "offline", "off"]
 
 PROJECT = "carsray"
 """Where neither the command nor WANDB_PROJECT names one."""
+KNOCK_SECONDS = 4
+"""For any answer of the server, while a sweep still looks at its pictures and Ray starts."""
 LOGIN_SECONDS = 5
-"""For the server's answer, before the first trial."""
+"""For the server's answer to the key, before the first trial."""
+SETTINGS = Path("settings")
+"""Of W&B's SDK, in its folder: `wandb login --host` writes another server's address there."""
 ENVIRONMENT: dict[str, Mode] = {"online": "online", "offline": "offline", "dryrun": "offline", "disabled": "off"}
 """Values of WANDB_MODE."""
 
@@ -61,9 +69,10 @@ def log_in() -> Account:
 
     Raises TrackingError where the key is wrong, and NoAnswer where nobody says so in time.
     """
+    base = os.environ.get("WANDB_BASE_URL", WANDB_URL)
+    _knock(base)
     import wandb
 
-    base = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
     try:
         api = wandb.Api(timeout=LOGIN_SECONDS)
         entity = os.environ.get("WANDB_ENTITY") or api.default_entity
@@ -79,6 +88,24 @@ def log_in() -> Account:
     if not entity:
         raise NoAnswer(f"{base}: the account has no default entity; name one in WANDB_ENTITY")
     return Account(entity, app)
+
+
+def _knock(base: str) -> None:
+    """Raises NoAnswer where nobody is there; whatever anybody answers, the SDK is to make sense of it.
+
+    It takes seconds to import, and as long again to give up.
+    """
+    folder = Path(os.environ.get("WANDB_CONFIG_DIR", "~/.config/wandb")).expanduser()
+    if "WANDB_BASE_URL" not in os.environ and (folder / SETTINGS).exists():
+        return  # only the SDK knows whom it will ask
+    try:
+        urllib.request.urlopen(f"{base.rstrip('/')}/healthz", timeout=KNOCK_SECONDS).close()
+    except urllib.error.HTTPError:
+        return
+    except (OSError, ValueError) as error:
+        silent = getattr(error, "reason", error)
+        if isinstance(silent, TimeoutError | ConnectionError | socket.gaierror):
+            raise NoAnswer(f"no answer from {base} within {KNOCK_SECONDS} seconds") from None
 
 
 def required_login() -> Account:

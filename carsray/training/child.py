@@ -40,7 +40,7 @@ class _Trials:
     def __init__(self, connection: Connection, opened: Open) -> None:
         self._connection, self._opened = connection, opened
         device = resolve_device(opened.run)
-        self._health, self._usage = Health(device), Usage(device)
+        self._health, self._usage = Health(device), Usage(device, opened.run.activations)
         self._config: TrialConfig | None = None
         self._epochs: Iterator[Progress | EpochResult] = iter(())
         self._best: bytes | None = None

@@ -143,7 +143,7 @@ class _Trainer:
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
-        folder, limit = run.cache / "activations", run.prefix_cache_bytes
+        folder, limit = run.activations, run.prefix_cache_bytes
         self.views = PrefixCache(folder, limit, network, config, dtype, run.depths)
         self.progress_seconds, self.stop_diverged = run.progress_seconds, run.stop_diverged
         self.seconds: dict[str, float] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carsray.config import SweepSettings
-from carsray.results import TrialRow
+from carsray.leaderboard import TrialRow
 
 
 @dataclass(frozen=True, slots=True)

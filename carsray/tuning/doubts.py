@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from carsray.interval import wilson
-from carsray.results import TrialRow
+from carsray.leaderboard import TrialRow
 from carsray.settings import not_allowed
 from carsray.space import Parameter, Space
 from carsray.tuning.picture import number

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import optuna
 
-from carsray.results import BEST, SweepFolder, TrialRow
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, SweepFolder
 from carsray.space import Space, Value
 
 LEAST_TRIALS = 8

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from carsray.files import write_bytes
-from carsray.results import SweepFolder, TrialRow, ranked
+from carsray.leaderboard import TrialRow, ranked
+from carsray.results import SweepFolder
 
 KEEP_CHECKPOINTS = 3
 """The best so many of the trials that have ended keep their weights."""

@@ -11,7 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from carsray.results import BEST, State, TrialRow, rank, ranked
+from carsray.leaderboard import TrialRow, rank, ranked
+from carsray.results import BEST, State
 from carsray.space import Space
 from carsray.tuning.rungs import expected_epochs
 
@@ -86,12 +87,31 @@ class Outlook:
         ]
         return " | ".join(f"epoch {rung}: {came} came, {on} went on" for rung, came, on in counts if came)
 
+    def used(self, rows: Sequence[TrialRow]) -> str:
+        """What the trials that run used of their machines in their last epoch."""
+        seen = [row for row in rows if row.state == "running" and row.used]
+
+        def total(name: str) -> float:
+            return sum(row.used.get(f"system/{name}", 0.0) for row in seen)
+
+        parts = [f"{total('processors'):.1f} processors"] if seen else []
+        if memory := total("memory_gb"):
+            parts.append(f"{memory:.1f} GB of memory")
+        if busy := [row.used["system/gpu"] for row in seen if "system/gpu" in row.used]:
+            parts.append(f"GPU busy {sum(busy) / len(busy):.0%} of the time")
+        if held := total("gpu_memory_gb"):
+            parts.append(f"{held:.1f} GB of its memory")
+        # All trials of a node share its cache.
+        if cached := sum({row.node: row.used.get("system/cache_gb", 0.0) for row in seen}.values()):
+            parts.append(f"{cached:.1f} GB of cached activations")
+        return f"in use: {', '.join(parts)}" if parts else ""
+
     def picture(self, rows: Sequence[TrialRow], elapsed: float, width: int = WIDE) -> Group:
         """All of it: those that run, the best of the others, rungs and status."""
         running = [row for row in rows if row.state == "running"]
         others = [row for row in ranked(rows) if row.state != "running"]
         table = trial_table(running + others[: max(SHOWN - len(running), 3)], list(self.space.parameters), width)
-        lines = [line for line in (self.rungs(rows), self.status(rows, elapsed)) if line]
+        lines = [line for line in (self.rungs(rows), self.used(rows), self.status(rows, elapsed)) if line]
         return Group(table, *map(Text, lines))
 
 

@@ -11,7 +11,8 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from carsray.errors import ResultsError
-from carsray.results import BEST, State, SweepFolder, TrialRow, TrialState, ranked, write_table
+from carsray.leaderboard import TrialRow, ranked, write_table
+from carsray.results import BEST, State, SweepFolder, TrialState
 from carsray.space import Space
 from carsray.storage.watch import Watch
 from carsray.training.standing import snapshot_standing

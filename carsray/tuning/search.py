@@ -12,7 +12,8 @@ from ray.tune.search.optuna import OptunaSearch
 
 from carsray.config import TrialConfig
 from carsray.errors import SweepFailed
-from carsray.results import BEST, State, TrialRow
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, State
 from carsray.seed import derive
 from carsray.space import Space, Value, Values
 from carsray.tuning.importance import distribution

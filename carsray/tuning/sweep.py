@@ -26,7 +26,8 @@ from carsray.data.seal import sealed
 from carsray.data.split_file import read_split, write_split
 from carsray.errors import ResultsError
 from carsray.files import write_json, write_text
-from carsray.results import BEST, SweepFolder, TrialRow
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, SweepFolder
 from carsray.space import Space
 from carsray.space_file import load_space
 from carsray.storage.watch import Watch

@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from carsray.results import TrialRow
+from carsray.leaderboard import TrialRow
 from carsray.tuning.picture import WIDE, Outlook, describe
 from carsray.tuning.record import Recorder
 

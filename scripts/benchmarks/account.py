@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from carsray.errors import ResultsError
-from carsray.results import SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder
 from carsray.training.standing import snapshot_standing
 
 

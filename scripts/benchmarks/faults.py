@@ -32,7 +32,8 @@ from processes import command_line, descendants, gone, kill, named, wait_for
 from ray.cluster_utils import Cluster
 
 from carsray.data.drawn.folder import draw_cars
-from carsray.results import SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder
 
 SPACE = """
 [objective]

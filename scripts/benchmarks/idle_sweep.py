@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit, Row
-from carsray.results import SweepFolder, TrialRow, create_sweep
+from carsray.leaderboard import TrialRow
+from carsray.results import SweepFolder, create_sweep
 from carsray.space_file import load_space
 from carsray.training import attempts
 from carsray.training.process import TrainingProcess

@@ -23,7 +23,8 @@ from optuna.trial import TrialState
 from processes import descendants, gone, resident_bytes
 
 from carsray.cluster.connect import connected
-from carsray.results import SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder
 from carsray.tuning.study import open_storage
 
 SHARE = 0.05

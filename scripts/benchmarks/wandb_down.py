@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from wandb_server import KEY, Fault, Stored, serving
 
 from carsray.data.drawn.folder import draw_cars
-from carsray.results import SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder
 
 SPACE = """
 [objective]

@@ -7,7 +7,8 @@ from carsray.cli.summary import print_summary
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit, Row
 from carsray.errors import SweepFailed
-from carsray.results import BEST, SweepFolder, TrialRow, create_sweep
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, SweepFolder, create_sweep
 from carsray.space_file import parse_space
 from carsray.tuning.doubts import edges
 

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts/benchmarks"))
 
 from processes import descendants, kill, named
 
-from carsray.results import SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder
 
 pytestmark = [pytest.mark.ray, pytest.mark.soak]
 

@@ -6,8 +6,9 @@ import pytest
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit, Row
 from carsray.errors import ConfigError
+from carsray.leaderboard import TrialRow
 from carsray.published.start import find_experiment, space_from, space_of_one
-from carsray.results import TrialRow, create_sweep
+from carsray.results import create_sweep
 from carsray.settings import DERIVED
 from carsray.space import Space
 from carsray.tuning.rungs import RungTable

@@ -13,6 +13,7 @@ from carsray.final.package.folder import Package
 from carsray.final.package.model import load_model
 from carsray.serve.answers import Answer
 from carsray.serve.api import Busy, build_app
+from carsray.serve.catalogue import Catalogue
 from carsray.serve.engine import Engine, Question
 
 
@@ -39,7 +40,7 @@ def server(package: Path, engine: Engine) -> Iterator[str]:
     async def ready() -> bool:
         return True
 
-    config = uvicorn.Config(build_app(Package(package), ask, ready), port=0, log_level="error", ws="none")
+    config = uvicorn.Config(build_app(Catalogue(Package(package)), ask, ready), port=0, log_level="error", ws="none")
     served = uvicorn.Server(config)
     thread = threading.Thread(target=served.run)
     thread.start()

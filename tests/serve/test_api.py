@@ -1,6 +1,7 @@
 """The service over HTTP, on a real server."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from carsray.serve.uploads import BoundedBody
 
 def search(server: str, content: bytes, **asked: Any) -> httpx.Response:
     return httpx.post(f"{server}/api/search", files={"image": content}, params=asked, timeout=60)
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_picture_gets_the_answer_of_the_model(server: str, package: Path) -> None:
@@ -160,11 +165,14 @@ def test_whoever_comes_when_it_is_busy_is_told_when_to_ask_again(server: str) ->
     assert search(server, GOOD["jpeg"], k=99).headers["retry-after"] == "1"
 
 
-def test_two_hundred_damaged_pictures_are_answered_or_refused(server: str) -> None:
+def test_two_hundred_damaged_pictures_are_answered_or_refused_and_leave_nothing_in_memory(server: str) -> None:
     rng = np.random.default_rng(0)
     kinds = ["jpeg", "png", "webp", "cmyk", "animated gif"]
+    before = 0
     with httpx.Client(timeout=60) as client:
         for number in range(200):
+            if number == 50:  # by then the caches of the libraries are full
+                before = resident_bytes()
             content = bytearray(GOOD[kinds[number % len(kinds)]])
             for at in rng.integers(0, len(content), rng.integers(1, 30)):
                 content[at] = rng.integers(256)
@@ -172,6 +180,7 @@ def test_two_hundred_damaged_pictures_are_answered_or_refused(server: str) -> No
                 f"{server}/api/search", files={"image": bytes(content[: rng.integers(1, len(content) + 1)])}
             )
             assert got.status_code in (200, 400)
+    assert resident_bytes() - before < 32 * 2**20  # this process serves as well
 
 
 def test_searches_beyond_the_crowd_are_refused_at_once_and_health_is_not() -> None:

@@ -1,6 +1,8 @@
 """The service on Ray Serve: one application for all tests here."""
 
+import shutil
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 from uploads import BAD, GOOD
 
 from carsray.errors import ClusterError, ConfigError, PackageError
+from carsray.final.package.growing import add_pictures
+from carsray.progress import bar
 from carsray.serve.crowd import CROWD
 from carsray.serve.deployment import Placement, serving
 from carsray.serve.engine import Engine, Question
@@ -25,8 +29,13 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def served(package: Path) -> Iterator[str]:
-    with serving(package, Placement(port=free_port())) as address:
+def growing(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(package, tmp_path_factory.mktemp("served") / "growing"))
+
+
+@pytest.fixture(scope="module")
+def served(growing: Path) -> Iterator[str]:
+    with serving(growing, Placement(port=free_port())) as address:
         yield address.rstrip("/")
 
 
@@ -56,6 +65,21 @@ def test_a_crowd_is_answered_or_told_to_come_again(served: str) -> None:
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) >= CROWD
     assert search(served, GOOD["jpeg"]).is_success
+
+
+def test_pictures_that_are_added_are_found_without_a_restart(served: str, growing: Path, tmp_path: Path) -> None:
+    rows = httpx.get(f"{served}/api/model", timeout=60).json()["pictures"]
+    (tmp_path / "new.jpg").write_bytes(GOOD["turned"])
+    add_pictures(growing, tmp_path, bar)
+    deadline = time.monotonic() + 60
+    while True:
+        told = httpx.get(f"{served}/api/model", timeout=60).json()["pictures"]
+        near = search(served, GOOD["turned"]).json()["neighbours"][0]
+        if (told, near["row"]) == (rows + 1, rows):
+            break
+        assert time.monotonic() < deadline
+    assert (near["file"], near["name"], near["label"]) == ("new.jpg", "", -1)
+    assert httpx.get(f"{served}/api/gallery/{rows}", timeout=60).headers["content-type"] == "image/jpeg"
 
 
 def test_a_port_in_use_is_one_line(package: Path) -> None:

@@ -1,6 +1,8 @@
 """Which mode a sweep gets, and what the login finds."""
 
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 from wandb_server import ENTITY, KEY, OTHER_KEY, Fault, Stored, serving
@@ -69,6 +71,7 @@ def test_a_server_that_does_not_answer_as_wandb_does_is_no_wrong_key(
     monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     monkeypatch.setattr(login, "LOGIN_SECONDS", 1)
+    monkeypatch.setattr(login, "KNOCK_SECONDS", 1)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with serving(fault) as (url, _):
         monkeypatch.setenv("WANDB_BASE_URL", url)
@@ -79,9 +82,29 @@ def test_a_server_that_does_not_answer_as_wandb_does_is_no_wrong_key(
 @pytest.mark.usefixtures("sdk")
 def test_a_server_that_is_not_there_is_no_wrong_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "LOGIN_SECONDS", 1)
+    monkeypatch.setattr(login, "KNOCK_SECONDS", 1)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # taken, and not listened on
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
         with pytest.raises(NoAnswer):
             log_in()
+
+
+def test_where_nobody_answers_the_sdk_is_not_even_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "KNOCK_SECONDS", 0.2)
+    monkeypatch.setitem(sys.modules, "wandb", None)  # an import would fail
+    with serving("hang") as (url, _):
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        with pytest.raises(NoAnswer, match=r"no answer from http://127\.0\.0\.1:\d+ within 0\.2 seconds"):
+            log_in()
+
+
+@pytest.mark.usefixtures("server")
+def test_whose_address_only_the_sdk_knows_is_left_to_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    monkeypatch.delenv("WANDB_BASE_URL")
+    (tmp_path / "settings").write_text("[default]\nbase_url = http://127.0.0.1:9\n")
+    with pytest.raises(ImportError):
+        log_in()

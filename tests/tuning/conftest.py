@@ -13,7 +13,8 @@ from tiny_sweeps import draw_folders, space_of
 from carsray.cli.options import split_data
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
-from carsray.results import SweepFolder, TrialRow, create_sweep
+from carsray.leaderboard import TrialRow
+from carsray.results import SweepFolder, create_sweep
 from carsray.space import Space
 from carsray.tuning.sweep import begin_record, run_sweep
 

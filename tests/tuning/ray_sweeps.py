@@ -11,7 +11,8 @@ from typing import Any
 import optuna
 import pandas as pd
 
-from carsray.results import SweepFolder, TrialRow
+from carsray.leaderboard import TrialRow
+from carsray.results import SweepFolder
 from carsray.tuning.study import open_storage
 
 WAIT_SECONDS = 240.0

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from carsray.config import SweepSettings
-from carsray.results import BEST, TrialRow
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST
 from carsray.tuning.budget import Budget, gpus_of_a_trial, hours_worked, spans_worked
 
 HERE = Path(__file__)

@@ -6,7 +6,8 @@ import optuna
 import pytest
 from tiny_sweeps import TEXT, space_of
 
-from carsray.results import BEST, SweepFolder, TrialRow, create_sweep
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, SweepFolder, create_sweep
 from carsray.tuning.importance import LEAST_TRIALS, distribution, importances, measure_importances
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from carsray.results import BEST, State, SweepFolder, TrialRow, create_sweep
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, State, SweepFolder, create_sweep
 from carsray.tuning.kept import KEEP_CHECKPOINTS, Kept
 
 

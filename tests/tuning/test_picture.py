@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 from tiny_sweeps import space_of
 
-from carsray.results import BEST, State, TrialRow
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, State
 from carsray.tuning.picture import Outlook
 
 
@@ -38,6 +39,28 @@ def test_epochs_of_an_earlier_process_say_nothing_of_the_speed_of_this_one() -> 
 def test_the_interval_is_as_wide_as_costs_differ(costs: tuple[float, ...], interval: str) -> None:
     rows = [row(n, "pruned", 1, cost) for n, cost in enumerate(costs)]
     assert f"about 2 min 50 s left ({interval}" in OUTLOOK.left(rows, 30)
+
+
+def using(trial: int, state: State, node: str, **used: float) -> TrialRow:
+    return replace(row(trial, state, 1), node=node, used={f"system/{name}": value for name, value in used.items()})
+
+
+def test_what_is_in_use_is_that_of_the_trials_that_run() -> None:
+    rows = [
+        using(0, "running", "a", processors=0.9, memory_gb=1.25, gpu=0.8, gpu_memory_gb=10.0, cache_gb=2.0),
+        using(1, "running", "a", processors=1.0, memory_gb=1.5, gpu=0.9, gpu_memory_gb=6.0, cache_gb=2.5),
+        using(2, "running", "b", processors=1.0, memory_gb=1.0, gpu=1.0, gpu_memory_gb=4.0, cache_gb=1.0),
+        using(3, "paused", "b", processors=7.0, memory_gb=7.0, gpu=0.1, gpu_memory_gb=7.0, cache_gb=7.0),
+    ]
+    assert OUTLOOK.used(rows) == (
+        "in use: 2.9 processors, 3.8 GB of memory, GPU busy 90% of the time, 20.0 GB of its memory, "
+        "3.5 GB of cached activations"
+    )
+
+
+def test_of_a_trial_without_an_epoch_nothing_is_known_and_without_a_gpu_nothing_is_said() -> None:
+    assert OUTLOOK.used([row(0, "running", 0)]) == ""
+    assert OUTLOOK.used([using(0, "running", "a", processors=1.0)]) == "in use: 1.0 processors"
 
 
 def test_at_each_rung_stands_how_many_came_and_went_on() -> None:

@@ -8,7 +8,8 @@ from full_disk import full_disk
 from tiny_sweeps import fake_trial, space_of
 
 from carsray.errors import ResultsError
-from carsray.results import BEST, SweepFolder, TrialState, create_sweep, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import BEST, SweepFolder, TrialState, create_sweep
 from carsray.tuning.kept import KEEP_CHECKPOINTS
 from carsray.tuning.parcel import Parcel
 from carsray.tuning.record import Recorder

@@ -12,7 +12,8 @@ from ray_sweeps import WAIT_SECONDS, Run, start_cli, study_of, wait_for, without
 from tiny_sweeps import TEXT, space_of
 
 from carsray.data.records import DataSplit
-from carsray.results import SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder
 from carsray.tuning.sweep import extend_record, read_record, run_sweep
 
 pytestmark = [

@@ -8,7 +8,8 @@ from ray.tune.search import Searcher
 from tiny_sweeps import TEXT, roomy_turns, space_of
 
 from carsray.errors import SweepFailed
-from carsray.results import BEST, TrialRow
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST
 from carsray.seed import derive
 from carsray.space import Space
 from carsray.tuning.search import FAILURES_IN_A_ROW, FIRST_AT_RANDOM, SpaceSearch

@@ -13,7 +13,8 @@ from tiny_sweeps import TEXT, space_of
 
 from carsray.cli.options import split_data
 from carsray.data.remote import local_paths
-from carsray.results import SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder
 from carsray.storage.address import parse_address
 from carsray.storage.lease import NAME as LEASE
 from carsray.storage.place import Place

@@ -21,7 +21,8 @@ from carsray.cluster.connect import alive_nodes
 from carsray.data.pack import pack_key
 from carsray.data.records import DataSplit
 from carsray.errors import ClusterError, SealedTestError
-from carsray.results import BEST, SweepFolder, TrialRow, read_rows
+from carsray.leaderboard import TrialRow, read_rows
+from carsray.results import BEST, SweepFolder
 from carsray.space import Space
 from carsray.training.checkpoint import load_checkpoint
 from carsray.tuning.record import Recorder

@@ -10,7 +10,8 @@ from ray_sweeps import WAIT_SECONDS, start_cli, wait_for
 from tiny_sweeps import TEXT
 from wandb_server import KEY, Stored, serving
 
-from carsray.results import BEST, SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import BEST, SweepFolder
 
 pytestmark = [
     pytest.mark.ray,

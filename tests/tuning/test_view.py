@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 from tiny_sweeps import fake_trial, space_of
 
-from carsray.results import BEST, TrialRow, create_sweep
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, create_sweep
 from carsray.tuning.picture import describe, duration, number, trial_table
 from carsray.tuning.record import Recorder
 from carsray.tuning.view import View

@@ -11,7 +11,8 @@ from carsray.final.confirm.record import Asked, write_verdict
 from carsray.final.confirm.repetitions import Repetition, plan_repetitions
 from carsray.final.confirm.runner import run_repetitions
 from carsray.final.confirm.verdict import Verdict, reach_verdict
-from carsray.results import SweepFolder, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder
 from carsray.space import Space
 from carsray.tuning.sweep import INTERRUPTED, read_record
 

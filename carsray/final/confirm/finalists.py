@@ -7,7 +7,8 @@ from typing import Any
 
 from carsray.config import TrialConfig
 from carsray.errors import ResultsError
-from carsray.results import SweepFolder, TrialRow, ranked, read_rows
+from carsray.leaderboard import TrialRow, ranked, read_rows
+from carsray.results import SweepFolder
 from carsray.space import Parameter, Space, Value, Values
 
 APART = 0.2

@@ -44,7 +44,7 @@ def write_card(package: Package) -> None:
         "How to use it": ["With carsray; without it, see the end of this page.", USE],
         "How good it is": _numbers(package, retrain),
         "What it is for, and its limits": _limits(package),
-        "Data": _data(facts, retrain),
+        "Data": _data(package, facts, retrain),
         "How it was found": _search(package, facts, retrain),
         "Licence": _licence(package, facts),
         "Files": _files(package),
@@ -82,13 +82,15 @@ def _numbers(package: Package, retrain: dict[str, Any]) -> list[str]:
     return parts
 
 
-def _data(facts: dict[str, Any], retrain: dict[str, Any]) -> list[str]:
-    data = facts["data"]
+def _data(package: Package, facts: dict[str, Any], retrain: dict[str, Any]) -> list[str]:
+    data, trained = facts["data"], retrain["pictures"]["train"]
+    more = package.read_json(package.retrieval)["gallery"] - trained
+    added = f" {more:,} more pictures were added to the gallery (`retrieval.json`)." if more else ""
     return [
         f"{data['train']:,} pictures of train, {data['val']:,} of val, {data['test']:,} of test (`export.json`). The"
         " search was judged on val; the temperature was fitted on val, with a twin that had been trained without it."
-        f" The model itself was trained on train and val, {retrain['pictures']['train']:,} pictures"
-        " (`record/retrain.json`), which are also its gallery, and on nothing of test."
+        f" The model itself was trained on train and val, {trained:,} pictures"
+        f" (`record/retrain.json`), which are also its gallery, and on nothing of test.{added}"
     ]
 
 

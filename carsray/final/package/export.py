@@ -20,7 +20,14 @@ from carsray.final.package.config_file import write_config
 from carsray.final.package.facts import collect_facts
 from carsray.final.package.folder import Package, check_free, written_whole
 from carsray.final.package.gallery import SearchPoint
-from carsray.final.package.gallery_files import write_embeddings, write_search, write_table, write_thumbnails
+from carsray.final.package.gallery_files import (
+    entries_of,
+    thumbnail_path,
+    write_embeddings,
+    write_search,
+    write_table,
+    write_thumbnails,
+)
 from carsray.final.package.onnx_file import PICTURES, Parity, check_parity, require_onnx, write_onnx
 from carsray.final.package.retrained import Retrained, read_retrained
 from carsray.final.preprocessing import describe
@@ -101,10 +108,11 @@ def _write_gallery(package: Package, source: Retrained, wanted: Wanted, bar: Bar
             parts.append(infer(source.network, source.config, _pack(source, name, bar).images, report)[1])
     embeddings = np.concatenate(parts)
     write_embeddings(package, embeddings, np.array([row.label for row in rows], np.int64))
-    write_table(package, rows, source.split.classes, source.data, wanted.pictures)
+    entries = entries_of(package, rows, source.split.classes, source.data, wanted.pictures)
+    write_table(package, entries)
     if wanted.pictures:
         with bar("Thumbnails") as report:
-            write_thumbnails(package, rows, report)
+            write_thumbnails([(row, thumbnail_path(package, at)) for at, row in enumerate(rows)], report)
     point, chosen_by = source.search_point()
     if point is None:
         # A small network may give zeros, which have no direction.

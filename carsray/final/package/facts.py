@@ -12,7 +12,7 @@ from carsray.data.sources import stanford_cars
 from carsray.final.package.folder import FORMAT
 from carsray.final.package.onnx_file import Parity
 from carsray.final.package.retrained import Retrained
-from carsray.results import read_rows
+from carsray.leaderboard import read_rows
 from carsray.space_file import load_space
 
 LIBRARIES = ("torch", "torchvision", "pillow", "numpy", "onnx", "onnxscript", "onnxruntime")

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,17 @@ class Package:
         """Every file but the sums, by name."""
         return sorted(path for path in self.root.rglob("*") if path.is_file() and path != self.sums)
 
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each file, by name, as they were written down."""
+        listed = {}
+        try:
+            for line in self.sums.read_text(encoding="utf-8").splitlines():
+                digest, name = line.split("  ", 1)
+                listed[name] = digest
+        except (OSError, ValueError) as error:
+            raise PackageError(f"{self.sums}: cannot be read ({error}). {AGAIN}") from None
+        return listed
+
     def write_sums(self) -> None:
         """List the SHA-256 of every file, as `sha256sum -c` reads it."""
         lines = [f"{_sha256(path)}  {self.name(path)}\n" for path in self.files()]
@@ -74,7 +85,7 @@ def open_package(root: Path) -> Package:
     package = Package(root)
     if not is_package(root):
         raise PackageError(f"{root}: is no exported model. Make one with: carsray export NAME {root}")
-    listed, found = _listed(package), {package.name(path): path for path in package.files()}
+    listed, found = package.digests(), {package.name(path): path for path in package.files()}
     needed = {package.name(path) for path in package.needed()}
     if missing := sorted((listed.keys() | needed) - (listed.keys() & found.keys())):
         more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
@@ -99,18 +110,51 @@ def written_whole(root: Path, force: bool) -> Iterator[Package]:
     Raises ResultsError where something else stands there, or an earlier export and no force.
     """
     check_free(root, force)
+    with _moved_at_end(root) as package:
+        yield package
+        package.write_sums()
+
+
+@contextmanager
+def changed_whole(root: Path) -> Iterator[Package]:
+    """A checked package's files under a second name, to be replaced and added to; it takes the package's place at the
+    end, or is gone if that fails.
+
+    Files must be replaced, not written into: until then both names lead to the same bytes.
+    """
+    listed = Package(root).digests()
+    with _moved_at_end(root) as package:
+        _link(root, package.root, listed)
+        yield package
+        package.write_sums()
+        # What carsray does not know stays unlisted: its owner may change it.
+        _link(root, package.root, {Package(root).name(path) for path in Package(root).files()} - listed.keys())
+
+
+@contextmanager
+def _moved_at_end(root: Path) -> Iterator[Package]:
     root = root.resolve()  # a link to a folder stays, and what it leads to is replaced
     partial = Package(root.with_name(f".{root.name}.{os.getpid()}.partial"))
     try:
         shutil.rmtree(partial.root, ignore_errors=True)
         partial.root.mkdir(parents=True)
         yield partial
-        partial.write_sums()
         _move(partial.root, root)
     except OSError as error:
         raise unwritable(root, error) from None
     finally:
         shutil.rmtree(partial.root, ignore_errors=True)
+
+
+def _link(root: Path, other: Path, names: Iterable[str]) -> None:
+    """Give files a second name; where the file system has none, a copy."""
+    for name in names:
+        target = other / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(root / name, target)
+        except OSError:
+            shutil.copyfile(root / name, target)
 
 
 def check_free(root: Path, force: bool) -> None:
@@ -135,18 +179,6 @@ def _move(new: Path, root: Path) -> None:
             old.rename(root)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _listed(package: Package) -> dict[str, str]:
-    """SHA-256 by name."""
-    listed = {}
-    try:
-        for line in package.sums.read_text(encoding="utf-8").splitlines():
-            digest, name = line.split("  ", 1)
-            listed[name] = digest
-    except (OSError, ValueError) as error:
-        raise PackageError(f"{package.sums}: cannot be read ({error}). {AGAIN}") from None
-    return listed
 
 
 def _sha256(path: Path) -> str:

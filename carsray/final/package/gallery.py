@@ -19,6 +19,10 @@ from carsray.retrieval.normalize import Change, fit_normalize
 from carsray.retrieval.search import nearest
 
 COLUMNS = ("row", "file", "label", "class", "thumbnail")
+UNLABELLED = -1
+"""The label of a gallery picture whose class nobody has said; its class is an empty name."""
+Entry = tuple[str, int, str, Path | None]
+"""File, label, class and thumbnail of a gallery picture."""
 SPARE = 4
 """Candidates for each neighbour that an approximate index is asked for; they are then measured exactly."""
 
@@ -46,10 +50,10 @@ class Neighbour:
 
     row: int
     file: str
-    """Within the data that the gallery was made of."""
+    """Within the folder that it came from."""
     label: int
     name: str
-    """Of its class."""
+    """Of its class; empty where nobody has said."""
     distance: float
     """Less is nearer. Cosine: 1 - cos; inner: the negated product."""
     thumbnail: Path | None
@@ -58,10 +62,8 @@ class Neighbour:
 class Gallery:
     """Labelled embeddings, searched exactly; through an approximate index first where there is one."""
 
-    def __init__(
-        self, rows: np.ndarray, entries: Sequence[tuple[str, int, str, Path | None]], point: SearchPoint, index: Any
-    ) -> None:
-        """``rows`` float32 (N, D); ``entries``: file, label, class and thumbnail of each."""
+    def __init__(self, rows: np.ndarray, entries: Sequence[Entry], point: SearchPoint, index: Any) -> None:
+        """``rows`` float32 (N, D)."""
         self.rows, self.entries, self.point, self._index = rows, entries, point, index
         self._change: Change = fit_normalize(point.normalize, rows)
         self._searched = self._change(rows)
@@ -127,7 +129,7 @@ def read_gallery(package: Package) -> Gallery:
     return Gallery(rows, entries, point, _index(package))
 
 
-def _entry(package: Package, line: dict[str, str]) -> tuple[str, int, str, Path | None]:
+def _entry(package: Package, line: dict[str, str]) -> Entry:
     thumbnail = package.root / line["thumbnail"] if line["thumbnail"] else None
     return line["file"], int(line["label"]), line["class"], thumbnail
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ from carsray.data.decode import thumbnail
 from carsray.data.records import Row
 from carsray.files import write_bytes, write_json, write_text
 from carsray.final.package.folder import Package
-from carsray.final.package.gallery import COLUMNS, SearchPoint
+from carsray.final.package.gallery import COLUMNS, Entry, SearchPoint
 from carsray.progress import Report
 from carsray.retrieval.normalize import fit_normalize
 
@@ -34,29 +34,42 @@ def write_embeddings(package: Package, embeddings: np.ndarray, labels: np.ndarra
     write_bytes(package.gallery, safetensors.numpy.save({"embeddings": embeddings, "labels": labels}))
 
 
-def write_table(package: Package, rows: Sequence[Row], classes: Sequence[str], data: Path, pictures: bool) -> None:
-    """Write a line a picture. A file is called by its path within the data, by its name alone if it lies elsewhere."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+def entries_of(
+    package: Package, rows: Sequence[Row], classes: Sequence[str], data: Path, pictures: bool
+) -> list[Entry]:
+    """What the table says of them. A file is called by its path within the data; by its name if it lies elsewhere."""
+    entries: list[Entry] = []
     for at, row in enumerate(rows):
         path = Path(row.path)
         name = path.relative_to(data).as_posix() if path.is_relative_to(data) else path.name
-        shown = package.name(_thumbnail(package, at)) if pictures else ""
-        table.writerow([at, name, row.label, classes[row.label], shown])
+        entries.append((name, row.label, classes[row.label], thumbnail_path(package, at) if pictures else None))
+    return entries
+
+
+def write_table(package: Package, entries: Iterable[Entry]) -> None:
+    """Write a line a picture."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for at, (file, label, name, shown) in enumerate(entries):
+        table.writerow([at, file, label, name, package.name(shown) if shown else ""])
     write_text(package.gallery_table, text.getvalue())
 
 
-def write_thumbnails(package: Package, rows: Sequence[Row], report: Report) -> None:
-    """Write a small JPEG of each picture, aspect kept. Raises DataError where a file is gone or has changed."""
-    package.pictures.mkdir()
+def write_thumbnails(shown: Sequence[tuple[Row, Path]], report: Report) -> None:
+    """Write a small JPEG of each picture to its path, aspect kept.
 
-    def write(at: int) -> None:
-        thumbnail(rows[at], SIDE).save(_thumbnail(package, at), "JPEG", quality=QUALITY)
+    Raises DataError where a file is gone or has changed.
+    """
+
+    def write(one: tuple[Row, Path]) -> None:
+        row, path = one
+        path.parent.mkdir(exist_ok=True)
+        thumbnail(row, SIDE).save(path, "JPEG", quality=QUALITY)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(write, range(len(rows))), 1):
-            report(done, len(rows))
+        for done, _ in enumerate(pool.map(write, shown), 1):
+            report(done, len(shown))
 
 
 def write_search(package: Package, embeddings: np.ndarray, point: SearchPoint, chosen_by: str) -> None:
@@ -74,5 +87,6 @@ def write_search(package: Package, embeddings: np.ndarray, point: SearchPoint, c
     write_json(package.retrieval, facts)
 
 
-def _thumbnail(package: Package, at: int) -> Path:
+def thumbnail_path(package: Package, at: int) -> Path:
+    """Where the thumbnail of a row of the gallery lies."""
     return package.pictures / f"{at:05d}.jpg"

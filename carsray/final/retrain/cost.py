@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from carsray.final.retrain.folder import RetrainedFolder, RetrainFolder
-from carsray.results import SweepFolder, read_lines, read_rows
+from carsray.leaderboard import read_rows
+from carsray.results import SweepFolder, read_lines
 from carsray.tuning.budget import gpus_of_a_trial, hours_worked
 
 

@@ -59,12 +59,16 @@ function refuse(text) {
 function show(answer) {
   const found = answer.neighbours.length;
   const [best] = answer.guesses;
-  by("title").textContent = best ? "The model says" : answer.asked.name;
+  by("title").textContent = best ? "The model says" : called(answer.asked);
   by("guesses").replaceChildren(...answer.guesses.map(guess));
   by("neighbours").replaceChildren(...answer.neighbours.map(neighbour));
   by("result").hidden = false;
-  const said = best ? `${best.name}, ${percent(best.probability)}. ` : `From ${answer.asked.name}. `;
+  const said = best ? `${best.name}, ${percent(best.probability)}. ` : `From ${called(answer.asked)}. `;
   by("status").textContent = `${said}${found} similar ${found === 1 ? "picture" : "pictures"}.`;
+}
+
+function called({ name, file }) {
+  return name || file; // of pictures that were added, nobody may have said the class
 }
 
 function percent(share) {
@@ -79,7 +83,9 @@ function guess({ name, probability }) {
   return line;
 }
 
-function neighbour({ row, name, file, distance, thumbnail }) {
+function neighbour(near) {
+  const { row, file, distance, thumbnail } = near;
+  const name = called(near);
   const button = element("button", "", { type: "button", title: file });
   if (thumbnail) button.append(element("img", "", { src: `/api/gallery/${row}`, alt: "", loading: "lazy" }));
   button.append(element("span", name), element("small", `distance ${distance.toPrecision(3)}`));

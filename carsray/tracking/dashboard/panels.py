@@ -201,6 +201,7 @@ def machines() -> Panels:
         "system/memory_gb": "Memory, GB",
         "system/gpu": "Share of its time that the GPU is busy",
         "system/gpu_memory_gb": "GPU memory, GB",
+        "system/cache_gb": "Cached activations on its disk, GB",
     }
     return [_curve(title, [metric]) for metric, title in used.items()]
 

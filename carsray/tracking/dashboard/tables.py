@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from carsray.results import SweepFolder, TrialRow, ranked, read_rows
+from carsray.leaderboard import TrialRow, ranked, read_rows
+from carsray.results import SweepFolder
 from carsray.tracking.facts import SweepFacts
 from carsray.tracking.later_runs import read_table
 

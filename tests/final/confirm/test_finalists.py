@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from carsray.config import TrialConfig
 from carsray.errors import ResultsError
 from carsray.final.confirm.finalists import APART, distance, fixed_length, from_different_regions, pick_finalists
-from carsray.results import BEST, State, SweepFolder, TrialRow, TrialState, create_sweep
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST, State, SweepFolder, TrialState, create_sweep
 from carsray.space import Space, Values
 from carsray.space_file import parse_space
 

@@ -10,7 +10,7 @@ from carsray.data.records import Row
 from carsray.final.package import gallery_files
 from carsray.final.package.folder import Package
 from carsray.final.package.gallery import Gallery, SearchPoint, read_gallery
-from carsray.final.package.gallery_files import write_embeddings, write_search, write_table
+from carsray.final.package.gallery_files import entries_of, write_embeddings, write_search, write_table
 
 
 def rows_of(count: int = 300, dimensions: int = 8) -> np.ndarray:
@@ -27,7 +27,7 @@ def written(folder: Path, rows: np.ndarray, point: SearchPoint) -> Package:
     labels = np.arange(len(rows)) % 2
     listed = [Row(f"/data/{label}/{at}.jpg", int(label), "") for at, label in enumerate(labels)]
     write_embeddings(package, rows, labels.astype(np.int64))
-    write_table(package, listed, ["a", "b"], Path("/data"), pictures=False)
+    write_table(package, entries_of(package, listed, ["a", "b"], Path("/data"), pictures=False))
     write_search(package, rows, point, "default")
     return package
 

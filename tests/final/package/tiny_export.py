@@ -20,8 +20,9 @@ from carsray.data.split_file import write_split
 from carsray.data.splits import make_split
 from carsray.files import write_json
 from carsray.interval import wilson
+from carsray.leaderboard import read_rows, write_table
 from carsray.models.network import Network
-from carsray.results import SweepFolder, TrialState, create_sweep, read_rows, write_table
+from carsray.results import SweepFolder, TrialState, create_sweep
 from carsray.training.answers import answer_metrics, confusion, most_confused
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
 from carsray.training.evaluate import predict
