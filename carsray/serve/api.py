@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from carsray import __version__
 from carsray.errors import DataError
 from carsray.serve.answers import About, Answer, Refusal
-from carsray.serve.asgi import App
+from carsray.serve.asgi import App, Headed
 from carsray.serve.catalogue import Catalogue
 from carsray.serve.crowd import CROWD, Crowd
 from carsray.serve.engine import Question
@@ -44,7 +44,8 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     503: {"model": Refusal, "description": "Too busy: ask again in a moment"},
 }
 
-Ask = Callable[[Question], Awaitable[Answer]]
+Ask = Callable[[Question], Awaitable[bytes]]
+"""An Answer as JSON."""
 K = Annotated[int | None, Query(ge=1, le=MAX_K, description="Neighbours; else as the model's retrieval.json says.")]
 Class = Annotated[str | None, Query(alias="class", description="Neighbours of this class only.")]
 
@@ -68,6 +69,7 @@ def build_app(catalogue: Catalogue, ask: Ask, ready: Callable[[], Awaitable[bool
     _add_refusals(app)
     app.add_middleware(BoundedBody, most=MAX_BYTES, refusal=_too_large)
     app.add_middleware(Crowd, most=CROWD, refusal=_refuse(503, BUSY))
+    app.add_middleware(Headed, headers=HEADERS)
     add_metrics(app)
     return app
 
@@ -86,20 +88,20 @@ def _add_search(app: FastAPI, catalogue: Catalogue, ask: Ask) -> None:
         """What is served: its classes, its gallery, how good it is."""
         return catalogue.about
 
-    @app.post("/api/search", responses=REFUSED)
+    @app.post("/api/search", response_model=Answer, responses=REFUSED)
     async def search(
         image: Annotated[UploadFile, File(description="JPEG, PNG, WebP, ...")], k: K = None, name: Class = None
-    ) -> Answer:
+    ) -> Response:
         """What does this picture show, and which gallery pictures are most like it?"""
         asked = question(await decoder.read(image), k, name)
-        return await ask(asked)
+        return Response(await ask(asked), media_type="application/json")
 
-    @app.post("/api/search/gallery/{row}", responses=REFUSED)
-    async def search_from(row: int, k: K = None, name: Class = None) -> Answer:
+    @app.post("/api/search/gallery/{row}", response_model=Answer, responses=REFUSED)
+    async def search_from(row: int, k: K = None, name: Class = None) -> Response:
         """Which gallery pictures are most like this one of them?"""
         if not 0 <= row < catalogue.about.pictures:
             raise HTTPException(404, f"row {row}: the gallery has rows 0 to {catalogue.about.pictures - 1}")
-        return await ask(question(row, k, name))
+        return Response(await ask(question(row, k, name)), media_type="application/json")
 
 
 def _add_gallery(app: FastAPI, catalogue: Catalogue) -> None:
@@ -141,12 +143,6 @@ def _add_page(app: FastAPI) -> None:
     for path, (name, kind) in PAGE_FILES.items():
         add(path, name, kind)
 
-    @app.middleware("http")
-    async def with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        response.headers.update(HEADERS)
-        return response
-
 
 def _add_refusals(app: FastAPI) -> None:
     """Every refusal is one line, in the form of Refusal."""
@@ -175,5 +171,5 @@ def _too_large(most: int) -> App:
 
 
 def _refuse(status: int, text: str) -> JSONResponse:
-    headers = HEADERS | ({"Retry-After": "1"} if status == 503 else {})
+    headers = {"Retry-After": "1"} if status == 503 else {}
     return JSONResponse(Refusal(error=text).model_dump(), status, headers)

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,15 @@ from typing import Any
 
 from ray import serve
 from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError
 
 from carsray.cluster.connect import Node, connected
-from carsray.errors import ClusterError, ConfigError
+from carsray.errors import ClusterError, ConfigError, DataError
 from carsray.final.package.folder import Package, open_package
 from carsray.final.package.gallery import read_gallery
 from carsray.final.package.model import load_model
-from carsray.serve.answers import Answer
 from carsray.serve.api import Busy, build_app
+from carsray.serve.batches import UNDER_WAY, Batches, Sent
 from carsray.serve.catalogue import Catalogue
 from carsray.serve.crowd import CROWD
 from carsray.serve.engine import Engine, Question
@@ -27,17 +28,15 @@ from carsray.serve.following import follow, stamp_of
 
 NAME = "carsray"
 MODEL = "Answering"
-BATCH = 32
-"""Questions that go through the network together: what has come in while the batch before was under way."""
-ONGOING = 2 * BATCH
-"""Questions that a replica of the model has at a time: a batch, and the next one."""
-WAITING = 2 * CROWD
-"""Questions that wait for a replica in each front; further ones get 503."""
+ONGOING = 2 * UNDER_WAY
+"""Calls that a replica of the model takes at a time: batches of its front and, where another replica was lost, of that
+one's; and whether it is ready.
+"""
 CONNECTIONS = 8 * CROWD
 """Requests that a front looks at; nearly all beyond its crowd are refused at once, or are for what needs no model."""
 READY_SECONDS = 5.0
 TRIES = 5
-"""Replicas that a question may lose."""
+"""Replicas that questions may lose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +57,24 @@ class Answering:
         self._package = Package(folder)
         read = stamp_of(self._package)
         self._engine = Engine(load_model(folder, "cuda" if device == "cuda" else "cpu"))
+        self._turn = ThreadPoolExecutor(1)  # one batch after the other
         follow(self._package, read, self._take_gallery)
 
     def _take_gallery(self) -> None:
         """In place of the one that it grew from; questions under way are answered from that."""
         self._engine.model.gallery = read_gallery(self._package)
 
-    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=0.0)
-    async def answer(self, questions: list[Question]) -> list[Answer]:
-        """One answer to each question that came in meanwhile."""
-        return await asyncio.to_thread(self._engine.answer, questions)
+    async def answer(self, questions: list[Question]) -> list[bytes | DataError]:
+        """One answer to each, as JSON, which costs less to pass on than an object; of a question that has none, why."""
+        return await asyncio.get_running_loop().run_in_executor(self._turn, self._answer, questions)
+
+    def _answer(self, questions: list[Question]) -> list[bytes | DataError]:
+        try:
+            return [answer.model_dump_json().encode() for answer in self._engine.answer(questions)]
+        except DataError as error:
+            if len(questions) == 1:
+                return [error]
+            return [answer for question in questions for answer in self._answer([question])]
 
     async def ready(self) -> bool:
         """Whether there is a model."""
@@ -107,14 +114,13 @@ def _application(folder: Path, placement: Placement) -> Any:
         read = stamp_of(package)
         catalogue = Catalogue(package)
         follow(package, read, catalogue.reread)
-        return build_app(catalogue, asking(handle), _readiness(handle))
+        return build_app(catalogue, Batches(asking(handle)).ask, _readiness(handle))
 
     answering = serve.deployment(
         Answering,
         name=MODEL,
         num_replicas=placement.replicas,
         max_ongoing_requests=ONGOING,
-        max_queued_requests=WAITING,
         ray_actor_options={"num_cpus": 0 if placement.gpus else 1, "num_gpus": placement.gpus},
     )
     # Each replica of the model brings a front, which reads pictures for it.
@@ -134,23 +140,23 @@ class _Front:
         """The argument is what makes Serve deploy the model; the app finds its handle by name."""
 
 
-def asking(handle: Any) -> Callable[[Question], Awaitable[Answer]]:
-    """What asks the replicas behind a handle; a question whose replica is lost is asked again, for it changes nothing.
+def asking(handle: Any) -> Sent:
+    """What asks the replicas behind a handle; questions whose replica is lost are asked again, for they change nothing.
 
-    Raises Busy where too many wait, or no replica lasts; what the model raises comes out as it was.
+    Raises Busy where no replica lasts; what the model raises comes out as it was.
     """
 
-    async def ask(question: Question) -> Answer:
+    async def ask(questions: list[Question]) -> Sequence[bytes | DataError]:
         for _ in range(TRIES):
             try:
-                answer: Answer = await handle.answer.remote(question)
-            except (BackPressureError, DeploymentUnavailableError):
+                answers: Sequence[bytes | DataError] = await handle.answer.remote(questions)
+            except DeploymentUnavailableError:
                 raise Busy from None
             except RayTaskError as error:
                 raise error.cause or error from None
             except RayActorError:
                 continue
-            return answer
+            return answers
         raise Busy
 
     return ask

@@ -4,7 +4,7 @@
 
 Three rates, in turn, of the same pictures:
 
-    model      the model alone, in this process: pictures decoded in threads, answered in batches of 32
+    model      the model alone, in this process: a thread for each processor reads pictures and answers 32 at a time
     empty      64 clients on Ray Serve; what they send is received, and the answer is always the same
     service    64 clients on `carsray serve`
 
@@ -13,11 +13,15 @@ service / (1 / (1/model + 1/empty)). At the end two replicas serve, and one of t
 taken has to be answered all the same. Clients, service and model share the processors.
 """
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as Ray gives a replica: the model alone is fastest so, too
+
 import argparse
 import asyncio
-import os
 import random
 import statistics
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -39,9 +43,9 @@ from carsray.cluster.connect import connected
 from carsray.data.sources.folders import SUFFIXES
 from carsray.final.package.model import load_model
 from carsray.serve.answers import Answer, Guess, Near
-from carsray.serve.deployment import BATCH, Placement, serving
+from carsray.serve.batches import LARGEST
+from carsray.serve.deployment import Placement, serving
 from carsray.serve.engine import Engine, Question
-from carsray.serve.uploads import DECODERS
 
 HOST, PORT = "127.0.0.1", 8123
 BOUNDARY = "carsray"
@@ -111,18 +115,21 @@ async def _status(session: aiohttp.ClientSession, body: bytes) -> str:
         return type(error).__name__
 
 
-def alone(engine: Engine, contents: Sequence[bytes], seconds: float) -> float:
-    """Pictures a second of the model without a server."""
-    began, done, source = time.perf_counter(), 0, cycle(contents)
-    with ThreadPoolExecutor(DECODERS) as pool:
-        waiting = pool.map(engine.model.read, islice(source, BATCH))
+def alone(engine: Engine, contents: list[bytes], seconds: float) -> float:
+    """Pictures a second of the model without a server, on all processors: a thread each, with batches of its own."""
+    began, k = time.perf_counter(), engine.model.gallery.point.k
+
+    def work(number: int) -> int:
+        done, source = 0, cycle(contents[number:] + contents[:number])
         while time.perf_counter() - began < seconds:
-            squares: list[np.ndarray] = list(waiting)
-            waiting = pool.map(engine.model.read, islice(source, BATCH))  # decoded while these are answered
-            engine.answer([Question(square, engine.model.gallery.point.k) for square in squares])
-            done += len(squares)
-        elapsed = time.perf_counter() - began
-    return done / elapsed
+            squares = [engine.model.read(content) for content in islice(source, LARGEST)]
+            done += len(engine.answer([Question(square, k) for square in squares]))
+        return done
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        done = sum(pool.map(work, range(workers)))
+    return done / (time.perf_counter() - began)
 
 
 @contextmanager
@@ -164,7 +171,10 @@ async def load_and_kill(bodies: Sequence[bytes], clients: int, seconds: float) -
 
 def measure(options: argparse.Namespace) -> tuple[Figures, list[Condition]]:
     """The three rates, some times, and the kill."""
-    paths = sorted(path for path in options.pictures.rglob("*") if path.suffix.lower() in SUFFIXES)
+    folder = options.pictures.resolve()
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        sys.exit(f"serve: {folder} holds no pictures")
     contents = [path.read_bytes() for path in random.Random(0).sample(paths, min(options.files, len(paths)))]
     bodies = [body_of(content) for content in contents]
     engine = Engine(load_model(options.package, "cpu"))

@@ -11,7 +11,6 @@ from toy_package import toy_package
 
 from carsray.final.package.folder import Package
 from carsray.final.package.model import load_model
-from carsray.serve.answers import Answer
 from carsray.serve.api import Busy, build_app
 from carsray.serve.catalogue import Catalogue
 from carsray.serve.engine import Engine, Question
@@ -32,10 +31,11 @@ def engine(package: Path) -> Engine:
 def server(package: Path, engine: Engine) -> Iterator[str]:
     """The address of the service. Asking for 99 neighbours finds it busy."""
 
-    async def ask(question: Question) -> Answer:
+    async def ask(question: Question) -> bytes:
         if question.k == 99:
             raise Busy
-        return (await asyncio.to_thread(engine.answer, [question]))[0]
+        (answer,) = await asyncio.to_thread(engine.answer, [question])
+        return answer.model_dump_json().encode()
 
     async def ready() -> bool:
         return True
