@@ -2,12 +2,13 @@
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from carsray.cli.sweep import RESULTS
+from carsray.cli.sweep import RESULTS, STORAGE
 from carsray.cli.tracked import followed
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Repetitions of each.")
 @click.option("--address", help="A running Ray cluster (auto, or HOST:PORT); else this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print what finalists.json says instead of a table.")
+@STORAGE
 @RESULTS
-def confirm(name: str, top: int, seeds: int, address: str | None, as_json: bool, results: Path) -> None:
+def confirm(
+    name: str, top: int, seeds: int, address: str | None, as_json: bool, storage: str | None, results: Path
+) -> None:
     """Repeat the best trials of a sweep with other seeds, on pictures that did not choose them, and name the winner.
 
     The finalists come from different regions of the space. Where they cannot be told apart, the one that is cheapest to
@@ -35,13 +39,15 @@ def confirm(name: str, top: int, seeds: int, address: str | None, as_json: bool,
     """
     from carsray.results import open_sweep
 
-    folder = open_sweep(results, name)
+    if storage is None:
+        open_sweep(results, name)  # a wrong name is told before the imports below
     from carsray.final.confirm.confirm import confirm as run
     from carsray.final.confirm.confirm import prepare
     from carsray.final.confirm.record import Asked, show_json
+    from carsray.storage.work import at_work
 
     command = shlex.join(["carsray", *sys.argv[1:]])
-    with folder.alone(), followed(folder):
+    with at_work(results, name, storage, partial(click.echo, err=True)) as (folder, _), followed(folder):
         prepared = prepare(folder, top, seeds, address)
         for note in prepared.notes:
             click.echo(click.style("note: ", fg="yellow") + note, err=True)

@@ -3,12 +3,13 @@
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from carsray.cli.sweep import RESULTS
+from carsray.cli.sweep import RESULTS, STORAGE
 from carsray.cli.tracked import followed
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--address", help="A running Ray cluster (auto, or HOST:PORT); else this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print retrain.json instead of the summary.")
+@STORAGE
 @RESULTS
 def retrain(
     name: str,
@@ -47,6 +49,7 @@ def retrain(
     workers: int | None,
     address: str | None,
     as_json: bool,
+    storage: str | None,
     results: Path,
 ) -> None:
     """Train the winner on train and val together, and open the test set: once, and on the record.
@@ -60,10 +63,9 @@ def retrain(
     carsray retrain cars-1 --trial 17
     """
     from carsray.final.retrain.retraining import Request, prepare
-    from carsray.results import open_sweep
+    from carsray.storage.work import at_work
 
-    sweep = open_sweep(results, name)
-    with sweep.alone(), followed(sweep):
+    with at_work(results, name, storage, partial(click.echo, err=True)) as (sweep, _), followed(sweep):
         asked = prepare(sweep, Request(seeds, decay, trial, again, workers))
         _announce(asked)
         record = _run(asked, address)

@@ -23,6 +23,9 @@ RESULTS = click.option(
     type=click.Path(path_type=Path),
     help="Folder that holds the sweeps.",
 )
+STORAGE = click.option(
+    "--storage", metavar="URI", help="Where the record is mirrored; fetched from there if it is not here."
+)
 
 
 @click.command()
@@ -63,7 +66,7 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
 
 @click.command()
 @click.argument("name")
-@click.option("--storage", metavar="URI", help="Where the record is mirrored; fetched from there if it is not here.")
+@STORAGE
 @RESULTS
 def resume(name: str, storage: str | None, results: Path) -> None:
     """Go on with a sweep that was interrupted: trials under way go on from their last snapshot, those that ended stay.

@@ -15,6 +15,7 @@ from typing import Any
 
 import ray
 from ray import train
+from ray.exceptions import NodeDiedError, RayActorError
 from ray.train.torch import TorchTrainer
 from ray.util.queue import Empty, Queue
 
@@ -47,7 +48,7 @@ class Teams:
 
     def _run(self, work: Callable[..., Iterator[Any]], args: tuple[Any, ...]) -> Iterator[Any]:
         queue = Queue(actor_options={"num_cpus": 0})
-        problems: list[str] = []
+        problems: list[Ended] = []
         with tempfile.TemporaryDirectory(prefix="carsray-ray-") as storage:
             trainer = self._trainer({"work": work, "args": args, "queue": queue}, storage)
             thread = threading.Thread(target=_fit, args=(trainer, problems), daemon=True)
@@ -58,7 +59,7 @@ class Teams:
                 except Empty:
                     continue
         queue.shutdown()
-        yield Ended("".join(problems))
+        yield problems[0] if problems else Ended()
 
     def _trainer(self, asked: dict[str, Any], storage: str) -> Any:
         # Weights may be named by a path that begins where the driver runs.
@@ -84,11 +85,12 @@ def _work(asked: dict[str, Any]) -> None:
             asked["queue"].put(event)
 
 
-def _fit(trainer: Any, problems: list[str]) -> None:
+def _fit(trainer: Any, problems: list[Ended]) -> None:
     """Train; what went wrong is added to the problems, of one worker, since the others fail with it."""
     try:
         trainer.fit()
     except Exception as error:  # told by the one who takes the events: a thread has nobody to raise it to
         failures = getattr(error, "worker_failures", {}) or {0: error}
-        first = next(iter(failures.values()))
-        problems.append(f"{type(first).__name__}: {first}")
+        lost = [each for each in failures.values() if isinstance(each, RayActorError | NodeDiedError)]
+        first = next(iter([*lost, *failures.values()]))
+        problems.append(Ended(f"{type(first).__name__}: {first}", bool(lost)))

@@ -12,6 +12,8 @@ from carsray.storage.place import Place
 from carsray.storage.rounds import Sent, mirror_round
 from carsray.storage.watch import Watch
 
+MOST_SECONDS = 60.0
+"""Between two rounds: commands that come after the sweep say nothing of what they write."""
 LEAST_SECONDS = 2.0
 """Between two rounds: short trials change the record all the time."""
 LONGEST_PAUSE = 60.0
@@ -56,7 +58,7 @@ class Mirror:
         pause = 1.0
         self._watch.due.set()
         while True:
-            self._watch.due.wait()
+            self._watch.due.wait(MOST_SECONDS)
             self._watch.due.clear()
             if self._done.is_set() or self._lost():
                 return

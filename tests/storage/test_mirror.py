@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -84,6 +85,20 @@ def test_a_rung_is_sent_while_the_sweep_goes_on(folder: SweepFolder, moody: Mood
         watch.note(0)
         watch.due.set()
         assert moody.written.wait(WAIT_SECONDS)
+
+
+def test_what_a_later_command_writes_is_sent_without_a_word(
+    folder: SweepFolder, moody: Moody, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror_module, "MOST_SECONDS", 0.01)
+    monkeypatch.setattr(mirror_module, "LEAST_SECONDS", 0.01)
+    with mirrored(folder, moody, lease, print):
+        assert moody.written.wait(WAIT_SECONDS)
+        (folder.root / "confirm").mkdir()
+        (folder.root / "confirm/answers.csv").write_text("1,2")
+        deadline = time.monotonic() + WAIT_SECONDS
+        while moody.read("confirm/answers.csv") is None:
+            assert time.monotonic() < deadline
 
 
 def test_a_failure_is_known_and_mended_without_help(folder: SweepFolder, moody: Moody, lease: Lease) -> None:

@@ -1,6 +1,7 @@
 """The trainings of a retrain, as Ray tasks. The driver alone writes."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from carsray.cluster.connect import Node
 from carsray.cluster.tasks import Ended, share
@@ -15,6 +16,10 @@ from carsray.final.retrain.placement import Runner, place
 from carsray.published.view import View
 from carsray.training.fit import Progress
 from carsray.training.whole import EpochEnd, Impossible, Saved, Terms, Trained, train
+
+LOSSES = 3
+"""A training whose worker or node is lost goes on from its last snapshot: so often without an epoch that it had not
+reached before."""
 
 
 def plan_trainings(chosen: Chosen, split: DataSplit, seeds: int, decay: float) -> list[Training]:
@@ -45,12 +50,16 @@ def run_trainings(
     placed = place(nodes, settings, len(todo), todo[0].config.batch_size, workers)
     run = RunConfig(threads=placed.threads, cache=settings.cache)
     shared = {training.split.fingerprint: share(training.split) for training in todo}
-    for training in todo:
+
+    def start(training: Training) -> None:
         snapshot = folder.training(training.name).begin(training, placed.workers, placed.gpus)
         split = shared[training.split.fingerprint]
         placed.runner.start(training.name, train, training.config, "last", split, run, training.terms, snapshot)
+
+    for training in todo:
+        start(training)
     with View(trainings, [training for training in trainings if training not in todo], "training") as view:
-        failures = _follow(folder, {training.name: training for training in todo}, placed.runner, view)
+        failures = _follow(folder, {training.name: training for training in todo}, placed.runner, start, view)
     if failures:
         name, reason = next(iter(failures.items()))
         raise SweepFailed(
@@ -59,9 +68,17 @@ def run_trainings(
         )
 
 
-def _follow(folder: RetrainFolder, todo: dict[str, Training], runner: Runner, view: View) -> dict[str, str]:
-    """Write what the trainings send; why those failed that did."""
+def _follow(
+    folder: RetrainFolder,
+    todo: dict[str, Training],
+    runner: Runner,
+    start: Callable[[Training], None],
+    view: View,
+) -> dict[str, str]:
+    """Write what the trainings send, and start those again whose worker was lost; why those failed that did."""
     failures: dict[str, str] = {}
+    losses: Counter[str] = Counter()
+    furthest: Counter[str] = Counter()
 
     def fail(name: str, reason: str) -> None:
         if name not in failures:
@@ -75,6 +92,8 @@ def _follow(folder: RetrainFolder, todo: dict[str, Training], runner: Runner, vi
             case Progress(epoch, step, steps):
                 view.progress(todo[name], epoch, step / steps)
             case EpochEnd(epoch, metrics):
+                if epoch > furthest[name]:
+                    furthest[name], losses[name] = epoch, 0
                 own.add_end(event)
                 view.epoch(todo[name], epoch, metrics)
             case Saved(snapshot):
@@ -84,6 +103,10 @@ def _follow(folder: RetrainFolder, todo: dict[str, Training], runner: Runner, vi
                 view.done(todo[name], "trained")
             case Impossible(reason):
                 fail(name, reason)
-            case Ended(problem) if problem:
-                fail(name, problem)
+            case Ended(problem, lost) if problem:
+                losses[name] += lost
+                if lost and losses[name] <= LOSSES:
+                    start(todo[name])
+                else:
+                    fail(name, problem)
     return failures

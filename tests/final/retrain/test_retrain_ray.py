@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from carsray.cli import cli
 from carsray.cluster.connect import connected
 from carsray.data.ledger import read_ledger
 from carsray.errors import CarsrayError, ResultsError, SweepFailed
-from carsray.final.retrain import retraining
+from carsray.final.retrain import retraining, trainings
 from carsray.results import SweepFolder
 from carsray.training.checkpoint import load_checkpoint
 from carsray.tuning.sweep import read_record
@@ -175,6 +176,70 @@ def test_a_training_that_cannot_be_done_leaves_test_closed(run: Callable[..., Re
     assert "Test stays closed" in str(failed.exception)
     assert not (sweep.root / "test_ledger.jsonl").exists()
     assert (sweep.root / "retrain" / "seed-0" / "failed.txt").read_text().startswith("weights = missing.pth")
+
+
+def test_what_is_retrained_lies_in_storage_and_test_is_not_opened_again_from_there(
+    run: Callable[..., Result], home: Path, tmp_path: Path
+) -> None:
+    sweep = swept(home, "stored")
+    name_winner(sweep)
+    run("stored", "--storage", str(tmp_path / "shared"))
+    stored = tmp_path / "shared/stored/retrain"
+    assert (stored / "retrain.json").read_bytes() == (sweep.root / "retrain/retrain.json").read_bytes()
+    elsewhere = ["--storage", str(tmp_path / "shared"), "--results", str(tmp_path / "results")]
+    again = CliRunner().invoke(cli, ["retrain", "stored", *elsewhere])
+    assert isinstance(again.exception, ResultsError)
+    assert "--again" in str(again.exception)
+    fetched = tmp_path / "results/stored/retrain/seed-0/checkpoint.safetensors"
+    assert fetched.read_bytes() == (stored / "seed-0/checkpoint.safetensors").read_bytes()
+
+
+def dying(marks: Path, deaths: dict[int, int]) -> Callable[..., Iterator[Any]]:
+    """What trains, with a worker that is killed after an epoch, so many times by epoch; 0: before the first."""
+
+    def train_and_die(*args: Any) -> Iterator[Any]:  # within, since the workers do not know this module
+        import os
+        import signal
+
+        from carsray.training.whole import EpochEnd, train
+
+        def die(epoch: int) -> None:
+            before = len(list(marks.glob(f"{epoch}-*")))
+            if before < deaths.get(epoch, 0):
+                (marks / f"{epoch}-{before}").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        die(0)
+        for event in train(*args):
+            yield event
+            if isinstance(event, EpochEnd):
+                die(event.epoch)
+
+    return train_and_die
+
+
+@pytest.mark.parametrize(
+    ("deaths", "ends"), [({0: 1, 1: 1}, True), ({0: 9}, False), ({2: 9}, False)], ids=["once", "at once", "half way"]
+)
+def test_a_training_whose_worker_is_killed_is_taken_up_again_but_not_for_ever(
+    deaths: dict[int, int],
+    ends: bool,
+    run: Callable[..., Result],
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sweep = swept(home, f"killed-{'-'.join(map(str, deaths))}")
+    name_winner(sweep)
+    monkeypatch.setattr(trainings, "train", dying(tmp_path, deaths))
+    monkeypatch.setattr(trainings, "LOSSES", 2)
+    done = run(sweep.name, "--workers", "1", fails=None if ends else SweepFailed)
+    if ends:
+        for name in ("seed-0", "twin"):
+            history = (sweep.root / "retrain" / name / "history.jsonl").read_text().splitlines()
+            assert [json.loads(line)["epoch"] for line in history] == [1, 2, 3]
+    else:
+        assert "its worker process died" in str(done.exception)
 
 
 def test_a_retrieval_that_cannot_be_done_on_test_is_told_and_spoils_nothing(
