@@ -1,12 +1,12 @@
 """The workspace and the report that a server gets, panel by panel."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_record import FINALISTS, RETRIEVAL, ended_sweep, training
 from wandb_server import Stored
+from wandb_views import all_panels, asked_for, chapters, panels_of, sections, there, views
 
 from carsray.errors import TrackingError
 from carsray.progress import silent
@@ -32,36 +32,6 @@ def sweep(tmp_path: Path, server: Stored) -> SweepFolder:
     (folder.root / "retrieval.csv").write_text(RETRIEVAL)
     sync(folder, "carsray", silent)
     return folder
-
-
-def views(stored: Stored) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The specs of the workspace and of the report."""
-    by_type = {view["type"]: json.loads(view["spec"]) for view in stored.views.values()}
-    assert by_type.keys() == {"project-view", "runs"}
-    return by_type["project-view"]["section"], by_type["runs"]
-
-
-def sections(workspace: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    return {each["name"]: each["panels"] for each in workspace["panelBankConfig"]["sections"]}
-
-
-def chapters(report: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """By heading: the text below it, and the grid of panels."""
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
-    heading = text = ""
-    for block in report["blocks"]:
-        if block["type"] == "heading":
-            heading, text = block["children"][0]["text"], ""
-        elif block["type"] == "markdown-block":
-            text = block["content"]
-        elif block["type"] == "panel-grid":
-            found[heading] = (text, block["metadata"])
-    return found
-
-
-def panels_of(grid: dict[str, Any]) -> list[dict[str, Any]]:
-    panels: list[dict[str, Any]] = grid["panelBankSectionConfig"]["panels"]
-    return panels
 
 
 def only(panels: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -102,38 +72,14 @@ def test_every_panel_of_the_workspace_asks_for_what_the_runs_have(sweep: SweepFo
     ]
 
 
-def test_what_panels_name_is_what_runs_have(sweep: SweepFolder, server: Stored) -> None:
+def test_every_panel_asks_for_what_the_runs_have(sweep: SweepFolder, server: Stored) -> None:
     make_dashboard(sweep, "carsray")
-    workspace, report = views(server)
-    logged = {key for run in server.runs.values() for row in run["lines"] for key in row}
-    summaries = {key for run in server.runs.values() for key in flat(run["summary"])}
-    settings = {key for run in server.runs.values() for key in run["config"]}
-    # A sweep on processors has no GPU to look at; this one was never retrained, and is no real training.
+    # This one was never retrained, has no GPU to look at, and is no real training: tests/tuning has one.
     absent = {"system/gpu", "system/gpu_memory_gb", "system/memory_gb", "system/cache_gb"}
     absent |= {"train/accuracy", "val/loss", "seconds/data"}
-    grids = [panels_of(grid) for _, grid in chapters(report).values()]
-    for panel in [panel for panels in [*sections(workspace).values(), *grids] for panel in panels]:
-        config = panel["config"]
-        axes = [config.get("xAxis"), config.get("yAxis"), *(c["accessor"] for c in config.get("columns", []))]
-        for axis in filter(None, axes):
-            kind, _, name = axis.rpartition(":")
-            known = {"summary": summaries, "config": settings, "": logged}[kind]
-            assert name.removesuffix(".value") in known, panel
-        for metric in config.get("metrics", []):
-            name = metric.removeprefix("summary_metrics.")
-            assert name in (summaries if name != metric else logged) | absent, panel
-        if config.get("groupBy"):
-            assert config["groupBy"].removesuffix(".value") in settings
-        if config.get("targetKey"):
-            assert config["targetKey"] in summaries
-
-
-def flat(summary: dict[str, Any]) -> list[str]:
-    return [
-        f"{key}.{inner}" if isinstance(value, dict) else key
-        for key, value in summary.items()
-        for inner in (value if isinstance(value, dict) else [""])
-    ]
+    known = there(server) | {("history", name) for name in absent}
+    for panel in all_panels(server):
+        assert asked_for(panel) <= known, panel
 
 
 def test_the_workspace_shows_this_sweep_ungrouped_best_first(sweep: SweepFolder, server: Stored) -> None:

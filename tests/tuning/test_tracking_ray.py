@@ -9,6 +9,7 @@ from ray.cluster_utils import Cluster
 from ray_sweeps import WAIT_SECONDS, start_cli, wait_for
 from tiny_sweeps import TEXT
 from wandb_server import KEY, Stored, serving
+from wandb_views import all_panels, asked_for, there
 
 from carsray.leaderboard import read_rows
 from carsray.results import BEST, SweepFolder
@@ -17,6 +18,12 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+NOT_YET = (
+    *("finalist/rank", "finalist/mean", "finalist/low", "finalist/high", "k", "train/accuracy"),
+    *("system/gpu", "system/gpu_memory_gb", "system/cache_gb"),
+)
+"""What confirm, retrieval and retrain are to add, and what only a GPU or a frozen prefix brings."""
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ def test_after_a_kill_and_a_resume_the_files_have_every_epoch_of_every_trial_onc
     assert [row.trial for row in read_rows(folder)] == [0, 1, 2, 3]
 
 
-def test_a_network_that_dies_in_the_middle_loses_nothing(
+def test_a_network_that_dies_in_the_middle_loses_nothing_and_the_dashboard_finds_all_of_it(
     asked: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
@@ -84,8 +91,15 @@ def test_a_network_that_dies_in_the_middle_loses_nothing(
         process = start_cli("wandb", "sync", "cars-1", "--results", tmp_path)
         _, err = process.communicate(timeout=WAIT_SECONDS)
         assert process.returncode == 0, err
+        process = start_cli("wandb", "dashboard", "cars-1", "--results", tmp_path)
+        out, err = process.communicate(timeout=WAIT_SECONDS)
+        assert process.returncode == 0, err
     assert steps(stored) == histories(folder)
     assert {run["state"] for run in stored.runs.values()} == {"finished"}
+    assert out.startswith(f"Workspace: {url}/cars/carsray?nw=")
+    known = there(stored) | {("history", name) for name in NOT_YET} | {("summary", "finalist/accuracy")}
+    for panel in all_panels(stored):
+        assert asked_for(panel) <= known, panel
 
 
 def test_a_wrong_key_is_told_before_anything_is_written(
