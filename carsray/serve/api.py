@@ -26,6 +26,7 @@ PAGE_FILES = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 HEADERS = {
     # The page is its own files and pictures of its own: nothing from elsewhere, and in no one's frame.

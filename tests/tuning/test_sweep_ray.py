@@ -155,6 +155,7 @@ def hold_up(split: DataSplit, space: Space, cache: Path) -> FileLock:
     return lock
 
 
+@pytest.mark.soak  # twelve training processes at once; test_a_node_that_joins_gets_trials has eight
 def test_half_a_gpu_a_trial_fills_every_gpu_of_every_node(
     run: Run, home: Path, split: DataSplit, watch: Callable[[Callable[[], None]], None]
 ) -> None:

@@ -88,7 +88,7 @@ function neighbour(near) {
   const name = called(near);
   const button = element("button", "", { type: "button", title: file });
   if (thumbnail) button.append(element("img", "", { src: `/api/gallery/${row}`, alt: "", loading: "lazy" }));
-  button.append(element("span", name), element("small", `distance ${distance.toPrecision(3)}`));
+  button.append(element("span", name), element("small", `distance ${distance.toFixed(3)}`));
   button.addEventListener("click", () => searchFrom(row, name, thumbnail));
   const line = element("li", "");
   line.append(button);

@@ -218,9 +218,7 @@ def dying(marks: Path, deaths: dict[int, int]) -> Callable[..., Iterator[Any]]:
     return train_and_die
 
 
-@pytest.mark.parametrize(
-    ("deaths", "ends"), [({0: 1, 1: 1}, True), ({0: 9}, False), ({2: 9}, False)], ids=["once", "at once", "half way"]
-)
+@pytest.mark.parametrize(("deaths", "ends"), [({0: 1, 1: 1}, True), ({2: 9}, False)], ids=["now and then", "always"])
 def test_a_training_whose_worker_is_killed_is_taken_up_again_but_not_for_ever(
     deaths: dict[int, int],
     ends: bool,
