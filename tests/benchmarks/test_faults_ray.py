@@ -60,7 +60,7 @@ def test_a_full_disk_ends_the_sweep_with_one_line_and_resume_goes_on(stage: Stag
     (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
     assert line.endswith(
         "cannot be written: No space left on device. Free space or choose another folder, "
-        "then go on with: carsray resume full"
+        f"then go on with: carsray resume full --results {elsewhere.root / 'small'}"
     )
 
 
