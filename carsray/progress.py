@@ -3,13 +3,15 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Report = Callable[[int, int], None]
 """Called with (done, total)."""
+Bar = Callable[[str], AbstractContextManager[Report]]
+"""A title to signs of progress."""
 
 
 def silent(done: int, total: int) -> None:

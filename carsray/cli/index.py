@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def add(package: Path, pictures: Path, as_json: bool) -> None:
     from carsray.final.package.growing import add_pictures
     from carsray.progress import bar
 
-    added = add_pictures(package, pictures, bar)
+    # Pillow warns of large pictures and odd metadata.
+    with warnings.catch_warnings(action="ignore"):
+        added = add_pictures(package, pictures, bar)
     for problem in added.problems:
         click.echo(click.style("error: ", fg="red", bold=True) + problem, err=True)
     if as_json:

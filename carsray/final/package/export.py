@@ -1,8 +1,6 @@
 """`carsray export`: a retrained model becomes a folder that runs elsewhere."""
 
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +29,9 @@ from carsray.final.package.gallery_files import (
 from carsray.final.package.onnx_file import PICTURES, Parity, check_parity, require_onnx, write_onnx
 from carsray.final.package.retrained import Retrained, read_retrained
 from carsray.final.preprocessing import describe
-from carsray.progress import Report
+from carsray.progress import Bar
 from carsray.results import SweepFolder
 from carsray.training.device import resolve_device
-
-Bar = Callable[[str], AbstractContextManager[Report]]
-"""A title to signs of progress."""
 
 
 @dataclass(frozen=True, slots=True)

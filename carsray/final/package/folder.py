@@ -83,8 +83,7 @@ def open_package(root: Path) -> Package:
     Raises PackageError where it is none, lacks a file, or has one whose SHA-256 is not the listed one.
     """
     package = Package(root)
-    if not is_package(root):
-        raise PackageError(f"{root}: is no exported model. Make one with: carsray export NAME {root}")
+    require_package(root)
     listed, found = package.digests(), {package.name(path): path for path in package.files()}
     needed = {package.name(path) for path in package.needed()}
     if missing := sorted((listed.keys() | needed) - (listed.keys() & found.keys())):
@@ -96,6 +95,12 @@ def open_package(root: Path) -> Package:
     if (version := package.read_json(package.facts).get("format")) != FORMAT:
         raise PackageError(f"{root}: has format {version!r}, this carsray reads {FORMAT}. Export the model again")
     return package
+
+
+def require_package(root: Path) -> None:
+    """Raises PackageError for a folder that does not even look like an export."""
+    if not is_package(root):
+        raise PackageError(f"{root}: is no exported model. Make one with: carsray export NAME {root}")
 
 
 def is_package(root: Path) -> bool:

@@ -1,8 +1,8 @@
 """`carsray index add`: more pictures for the gallery of an exported model, which stays as it is."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from filelock import FileLock
 from carsray.data.records import Row
 from carsray.data.sources.folders import SUFFIXES
 from carsray.errors import DataError
+from carsray.files import unwritable
 from carsray.final.package.card import write_card
-from carsray.final.package.folder import Package, changed_whole
+from carsray.final.package.folder import Package, changed_whole, require_package
 from carsray.final.package.gallery import UNLABELLED, Entry, Gallery
 from carsray.final.package.gallery_files import (
     thumbnail_path,
@@ -23,9 +24,8 @@ from carsray.final.package.gallery_files import (
     write_thumbnails,
 )
 from carsray.final.package.model import Model, load_model
-from carsray.progress import Report
+from carsray.progress import Bar, Report
 
-Bar = Callable[[str], AbstractContextManager[Report]]
 BATCH = 64
 """Pictures that go through the network together."""
 ALIKE = 1e-3
@@ -66,7 +66,8 @@ def add_pictures(root: Path, folder: Path, bar: Bar) -> Added:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not files:
         raise DataError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    with FileLock(root.resolve().with_name(f".{root.resolve().name}.lock")):
+    require_package(root)  # before anything is written beside it
+    with _alone(root.resolve()):
         model = load_model(root)
         with bar("Embedding pictures") as report:
             found = _embed(model, files, report)
@@ -82,6 +83,21 @@ def add_pictures(root: Path, folder: Path, bar: Bar) -> Added:
         gallery=len(model.gallery.rows) + len(new),
         problems=tuple(found.problems),
     )
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Two that add at once come one after the other. The folder is replaced, so that its lock lies beside it."""
+    place = root.with_name(f".{root.name}.lock")
+    try:
+        lock = FileLock(place)
+        lock.acquire()
+    except OSError as error:
+        raise unwritable(place, error) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _embed(model: Model, files: Sequence[Path], report: Report) -> _Found:

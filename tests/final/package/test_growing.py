@@ -140,7 +140,8 @@ def test_a_folder_without_pictures_and_one_that_is_no_export_are_refused(copy: P
     with pytest.raises(DataError, match="none: holds no pictures"):
         add_pictures(copy, tmp_path / "none", bar)
     with pytest.raises(PackageError, match="is no exported model"):
-        add_pictures(tmp_path / "none", copy, bar)
+        add_pictures(tmp_path / "never/was", copy, bar)
+    assert not (tmp_path / "never").exists()
 
 
 def add(*words: object) -> Result:
