@@ -155,24 +155,25 @@ def hold_up(split: DataSplit, space: Space, cache: Path) -> FileLock:
     return lock
 
 
-@pytest.mark.soak  # twelve training processes at once; test_a_node_that_joins_gets_trials has eight
+@pytest.mark.parametrize("trials", [7, pytest.param(12, marks=pytest.mark.soak)])  # six GPUs; all their halves
 def test_half_a_gpu_a_trial_fills_every_gpu_of_every_node(
-    run: Run, home: Path, split: DataSplit, watch: Callable[[Callable[[], None]], None]
+    trials: int, run: Run, home: Path, split: DataSplit, watch: Callable[[Callable[[], None]], None]
 ) -> None:
-    space, cache = space_of(epochs=1), home / "another cache"
+    space, cache = space_of(epochs=1), home / f"a cache for {trials}"
     lock = hold_up(split, space, cache)
     began = time.monotonic()
 
     def release() -> None:
-        if Watching.most == 12 or time.monotonic() - began > WAIT_SECONDS:
+        if Watching.most == trials or time.monotonic() - began > WAIT_SECONDS:
             lock.release()
 
     watch(release)
-    folder, rows = run("gpus", space, trials=12, gpus_per_trial=0.5, cache=cache)
-    assert Watching.most == 12
+    folder, rows = run(f"gpus-{trials}", space, trials=trials, gpus_per_trial=0.5, cache=cache)
+    assert Watching.most == trials
     assert {row.state for row in rows} == {"finished"}
     nodes = [folder.trial(row.trial).read_state().node for row in rows]
-    assert sorted(nodes.count(node) for node in {*nodes}) == [4, 4, 4]
+    assert max(nodes.count(node) for node in {*nodes}) <= 4
+    assert len({*nodes}) == 3 or trials < 12
 
 
 def test_a_node_that_joins_gets_trials(
