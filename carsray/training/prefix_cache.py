@@ -30,7 +30,7 @@ from carsray.models.network import Network
 from carsray.training.boundary import STORED
 from carsray.training.device import autocast
 
-FORMAT = 3
+FORMAT = 4
 TRAIN_BATCH, EVAL_BATCH = 64, 128
 """Pictures at a time; views built on one another are cut alike, since a batch's size can show in the last bit."""
 READ_BYTES_PER_SECOND = 1e9

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from carsray.config import TrialConfig
+from carsray.models.activated import ActivatedConv2d
 from carsray.models.build import build_network
 from carsray.models.folding import folded
 from carsray.models.network import Network
@@ -42,6 +43,16 @@ def test_every_norm_behind_a_convolution_is_gone(backbone: str) -> None:
     network = seasoned(backbone)
     assert norms(network.suffix) > 10
     assert norms(folded(network.suffix)) == 0
+
+
+@pytest.mark.parametrize(("backbone", "left"), [("mobilenet_v2", 0), ("cnn", 1)])
+def test_every_activation_behind_a_convolution_is_part_of_it(backbone: str, left: int) -> None:
+    """That behind the hidden layer of the network from scratch stays."""
+    network = seasoned(backbone)
+    layers = folded(nn.Sequential(network.suffix, network.neck))
+    inner = sum(isinstance(layer, ActivatedConv2d) for layer in layers.modules())
+    assert inner > 3
+    assert sum(isinstance(layer, nn.ReLU | nn.ReLU6) for layer in layers.modules()) == inner + left
 
 
 def test_the_network_itself_stays_as_it_was() -> None:
