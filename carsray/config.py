@@ -163,8 +163,6 @@ class RunConfig(BaseModel):
     """How much disk cached activations of frozen prefixes may take; 0: none are cached."""
     depths: tuple[Depth, ...] = ()
     """The values of unfreeze_depth that trials here may have: cached activations are kept for all of them."""
-    stop_diverged: bool = False
-    """Whether the first epoch of a trial that diverges may end early: in a sweep such a trial has lost already."""
     progress_seconds: float = Field(2.0, ge=0)
     """Least time between two signs of progress within an epoch."""
 

@@ -24,6 +24,7 @@ class ActivatedConv2d(nn.Module):
         """Weight and bias in bfloat16."""
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H', W')."""
         if not (pictures.device.type == "cpu" and _in_bfloat16() and can_fuse(self.convolution)):
             activated: Tensor = self.activation(self.convolution(pictures))
             return activated
@@ -40,7 +41,8 @@ class ActivatedConv2d(nn.Module):
 def can_fuse(convolution: nn.Conv2d) -> bool:
     """Whether this PyTorch has the kernel, for a convolution of this kind."""
     plain = convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)
-    return plain and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    here = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return plain and here and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
 def _in_bfloat16() -> bool:

@@ -22,9 +22,14 @@ class Attempts:
         self.log: list[Failed] = []
         """What the trial at hand has outlived: its own failures, and the one that the trial before left behind."""
 
-    def begin(self, config: TrialConfig, snapshot: bytes | None = None, done: int = 0) -> None:
-        """Begin a trial, or go on with it from a snapshot that was made after ``done`` epochs."""
-        self._config, self._snapshot, self._done = config, snapshot, done
+    def begin(
+        self, config: TrialConfig, snapshot: bytes | None = None, done: int = 0, to_pass: float | None = None
+    ) -> None:
+        """Begin a trial, or go on with it from a snapshot that was made after ``done`` epochs.
+
+        A trial that will be asked for an accuracy ``to_pass`` after its first epoch may end that early.
+        """
+        self._config, self._snapshot, self._done, self._to_pass = config, snapshot, done, to_pass
         self._micro_batches = 1
         self.log = []
         self._again()
@@ -71,5 +76,5 @@ class Attempts:
         return True
 
     def _again(self) -> None:
-        if problem := self.process.begin(self._config, self._snapshot, self._micro_batches):
+        if problem := self.process.begin(self._config, self._snapshot, self._micro_batches, self._to_pass):
             self.log.append(Failed(problem, "unfit"))

@@ -64,10 +64,10 @@ class _Trials:
             case LetGo():
                 self._epochs, self._best = iter(()), None
                 self._connection.send(Released(self._health.problem()))
-            case Begin(config, snapshot, micro_batches):
+            case Begin(config):
                 self._config = config
                 self._usage.begin()
-                self._epochs = self._start(config, snapshot, micro_batches)
+                self._epochs = self._start(request)
             case NextEpoch(snapshot):
                 for event in self._epochs:
                     if isinstance(event, Progress):
@@ -78,11 +78,10 @@ class _Trials:
                         return
                 raise TrialFailed("was asked for an epoch past its last")
 
-    def _start(
-        self, config: TrialConfig, snapshot: bytes | None, micro_batches: int
-    ) -> Iterator[Progress | EpochResult]:
+    def _start(self, asked: Begin) -> Iterator[Progress | EpochResult]:
         """The data is loaded inside the generator, so that its errors reach the owner with the first epoch."""
-        yield from fit(config, self._data(config), self._opened.run, snapshot, micro_batches)
+        data = self._data(asked.config)
+        yield from fit(asked.config, data, self._opened.run, asked.snapshot, asked.micro_batches, to_pass=asked.to_pass)
 
     def _data(self, config: TrialConfig) -> TrainingData:
         return training_data(self._opened.split, config, self._opened.run.cache)

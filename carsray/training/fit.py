@@ -20,8 +20,8 @@ from carsray.seed import derive
 from carsray.training.average import Averaged
 from carsray.training.boundary import at_boundary, logits_from
 from carsray.training.device import compute_dtype, resolve_device
-from carsray.training.divergence import Divergence
 from carsray.training.evaluate import predict, predict_from
+from carsray.training.hopeless import Hopeless
 from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
@@ -68,13 +68,15 @@ def fit(
     micro_batches: int = 1,
     decay: float = 0.0,
     team: Team = ALONE,
+    to_pass: float | None = None,
 ) -> Iterator[Progress | EpochResult]:
     """Train to the end of config.epochs, from the start or from a snapshot. To stop early, stop iterating.
 
     A trial taken up from a snapshot gives the numbers that it would have given without the break. More micro_batches
     than one cut each batch into parts whose gradients add up: less memory, and BatchNorm sees the parts. A team does
     the same side by side, each worker a part; its first one alone measures and has a snapshot worth keeping. A decay
-    above 0 keeps an exponential average of the weights beside them, which nothing else depends on.
+    above 0 keeps an exponential average of the weights beside them, which nothing else depends on. Where to_pass is
+    given, the accuracy that is asked for after the first epoch, that epoch ends early if the trial has lost already.
     Raises TrialFailed when the loss is no longer finite, ResultsError for a snapshot that does not fit, ConfigError
     where the schedule has no validation loss to look at, or a batch is too small for the team.
     """
@@ -84,7 +86,7 @@ def fit(
     if device.type == "cpu":
         torch.set_num_threads(run.threads)
     network = build_network(config, len(data.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = _Trainer(config, network, data, compute_dtype(device, config), run, micro_batches, decay, team)
+    trainer = _Trainer(config, network, data, compute_dtype(device, config), run, micro_batches, decay, team, to_pass)
     done, best = trainer.take_up(snapshot) if snapshot else (0, -math.inf)
     seconds = {"start": time.perf_counter() - started}
     for epoch in range(done + 1, config.epochs + 1):
@@ -133,6 +135,7 @@ class _Trainer:
         micro_batches: int,
         decay: float,
         team: Team,
+        to_pass: float | None,
     ) -> None:
         self.config, self.network, self.dtype, self.micro_batches = config, network, dtype, micro_batches
         self.data, self.team = data, team
@@ -145,7 +148,7 @@ class _Trainer:
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
         folder, limit = run.activations, run.prefix_cache_bytes
         self.views = PrefixCache(folder, limit, network, config, dtype, run.depths)
-        self.progress_seconds, self.stop_diverged = run.progress_seconds, run.stop_diverged
+        self.progress_seconds, self.to_pass = run.progress_seconds, to_pass
         self.seconds: dict[str, float] = {}
 
     def unfreeze(self, epoch: int) -> None:
@@ -181,14 +184,16 @@ class _Trainer:
     def steps(self, epoch: int, batches: Iterator[Batch], steps: int) -> Generator[Progress, None, dict[str, float]]:
         """An optimiser step for each batch of activations at the boundary.
 
-        The first epoch of a trial that diverges ends early where the run allows that; "cut_after_step" says so.
+        The first epoch of a trial that has something to pass ends early if it is hopeless; "cut_after_step" says so.
         """
         # Dropout draws from here: a trial gives the same numbers whatever the process did before.
         torch.manual_seed(derive(self.config.seed, "dropout", epoch, *([] if self.team.leads else [self.team.rank])))
         self.network.train()
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)  # loss sum, right answers
         pictures, cut = 0, 0
-        watch = Divergence(steps, len(self.data.classes)) if self.stop_diverged and epoch == 1 else None
+        watch = None
+        if self.to_pass is not None and epoch == 1:
+            watch = Hopeless(steps, len(self.data.classes), self.to_pass)
         shown = began = time.perf_counter()
         waited = 0.0
         for step in range(steps):
@@ -200,7 +205,7 @@ class _Trainer:
             pictures += self.batch_size
             if step % LOSS_CHECK_STEPS == 0 or step == steps - 1:
                 _finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
-            if watch and step + 1 in watch.looks and watch.diverged(totals.tolist(), pictures):
+            if watch and step + 1 in watch.looks and watch.found(totals.tolist(), pictures):
                 cut = step + 1
                 break
             if time.perf_counter() - shown >= self.progress_seconds:

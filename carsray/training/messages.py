@@ -55,6 +55,8 @@ class Begin:
     snapshot: bytes | None = None
     micro_batches: int = 1
     """Parts that each batch is cut into, for a device that cannot hold it whole."""
+    to_pass: float | None = None
+    """The accuracy that is asked for after the first epoch, of a trial of a sweep."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,13 @@ class TrainingProcess:
         """The child's process id, while there is one."""
         return self._child.pid if self._child else None
 
-    def begin(self, config: TrialConfig, snapshot: bytes | None = None, micro_batches: int = 1) -> str | None:
+    def begin(
+        self,
+        config: TrialConfig,
+        snapshot: bytes | None = None,
+        micro_batches: int = 1,
+        to_pass: float | None = None,
+    ) -> str | None:
         """Begin a trial or go on with it from a snapshot, in a new child where the old one is gone or unfit.
 
         Returns what was wrong with a child that had to be replaced.
@@ -49,7 +55,7 @@ class TrainingProcess:
         if self._child is None or problem:
             self._start()
         with suppress(OSError):  # died already: next_epoch says so
-            self._send(Begin(config, snapshot, micro_batches))
+            self._send(Begin(config, snapshot, micro_batches, to_pass))
         return problem
 
     def next_epoch(self, snapshot: bool = False) -> Iterator[Progress | Epoch | Failed]:

@@ -61,7 +61,7 @@ class TrialActor(tune.Trainable):
             self._epoch, self._best = going_on["epoch"], going_on["best"]
             snapshot = ray.get(going_on["snapshot"])
         asked = self._saved = time.perf_counter()
-        self._attempts.begin(chosen, snapshot, self._epoch)
+        self._attempts.begin(chosen, snapshot, self._epoch, config["to_pass"])
         self._starting = time.perf_counter() - asked
 
     def _result(self, epoch: Epoch) -> dict[str, Any]:

@@ -80,6 +80,11 @@ class RungTable:
         blurred = ranked[clear : int(len(ranked) * WITHIN_NOISE)]
         return [trial for _, trial in ranked[:clear]] + [trial for score, trial in blurred if -score >= least]
 
+    def to_pass(self) -> float:
+        """The least with which a trial has passed the first rung, as things stand; 0 while none has."""
+        first = min(self._reached, default=0)
+        return min((self._reached[first][trial] for trial in (self._best(first) if first else ())), default=0.0)
+
     def go_on(self, trial: int) -> None:
         """The trial is taken up again."""
         self._paused.pop(trial, None)

@@ -145,6 +145,7 @@ class SpaceSearch(OptunaSearch):
         self._params[number] = params
         return {
             "trial": number, "params": params, "rungs": rungs, "config": config.model_dump(), "going_on": going_on,
+            "to_pass": self._turns.table.to_pass(),
         }  # fmt: skip
 
     def _config(self, number: int, params: Values) -> TrialConfig:

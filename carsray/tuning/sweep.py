@@ -184,9 +184,7 @@ def _difference(before: str, now: str) -> str:
 def _trainable(space: Space, split: DataSplit, settings: SweepSettings, resources: Resources) -> Any:
     """The trial actor with what all trials share, and the resources of one."""
     depth = space.parameters.get("unfreeze_depth")
-    run = RunConfig(
-        threads=resources.threads, cache=settings.cache, stop_diverged=True, depths=depth.choices if depth else ()
-    )
+    run = RunConfig(threads=resources.threads, cache=settings.cache, depths=depth.choices if depth else ())
     bundle = {"CPU": resources.cpus, "GPU": resources.gpus}
     actor = tune.with_parameters(TrialActor, split=split, run=run)
     return tune.with_resources(actor, tune.PlacementGroupFactory([bundle]))

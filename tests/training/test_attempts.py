@@ -26,9 +26,12 @@ class Scripted:
         self.closed = 0
         self.problem: str | None = None
 
-    def begin(self, config: TrialConfig, snapshot: bytes | None = None, micro_batches: int = 1) -> str | None:
+    def begin(
+        self, config: TrialConfig, snapshot: bytes | None, micro_batches: int, to_pass: float | None
+    ) -> str | None:
         self.at = int(snapshot or b"0")
         self.begun.append((self.at, micro_batches))
+        self.to_pass = to_pass
         return self.problem
 
     def next_epoch(self, snapshot: bool = False) -> Iterator[Progress | Epoch | Failed]:
@@ -128,3 +131,10 @@ def test_the_next_trial_begins_without_the_failures_of_the_last(trial: Attempts)
     trial.begin(config_of(), b"5", done=5)
     assert (trial.log, trial.micro_batches) == ([], 1)
     assert train(trial, 1) == [6]
+
+
+def test_what_a_trial_is_to_pass_holds_after_a_failure_too(trial: Attempts) -> None:
+    trial.begin(config_of(), to_pass=0.4)
+    script(trial).failures, script(trial).to_pass = {1: ["died"]}, None
+    assert train(trial, 1) == [1]
+    assert script(trial).to_pass == 0.4

@@ -30,6 +30,16 @@ def test_the_best_of_the_best_third_is_promoted(scores: list[float], promoted: i
     assert table_of(dict(enumerate(scores))).next_promotion(5) == promoted
 
 
+def test_to_pass_the_first_rung_takes_what_the_worst_of_those_who_passed_has() -> None:
+    table = table_of({0: 0.1, 1: 0.2})
+    assert table.to_pass() == 0
+    for trial, score in {2: 0.3, 3: 0.4, 4: 0.5, 5: 0.6}.items():
+        table.record(trial, 1, score)
+    table.record(5, 3, 0.9)
+    assert table.to_pass() == 0.5
+    assert RungTable([], 3).to_pass() == 0
+
+
 def test_a_promoted_trial_makes_way_for_the_next_best() -> None:
     table = table_of({trial: trial / 10 for trial in range(6)})
     assert table.next_promotion(0) == 5

@@ -190,6 +190,15 @@ def test_a_start_point_is_the_same_trial_however_much_happened_before() -> None:
     assert fresh.suggest("b") == later.suggest("b")
 
 
+def test_a_proposal_says_what_the_trial_will_be_asked_for() -> None:
+    search = search_of()
+    assert search.suggest("a")["to_pass"] == 0
+    for trial in range(4):
+        search._turns.table.record(trial, 1, trial / 10)
+        search._turns.table.drop(trial)
+    assert search.suggest("b")["to_pass"] == 0.2
+
+
 def test_a_trial_at_a_rung_counts_as_pruned_there_until_it_has_gone_further() -> None:
     """Of trials that run TPE learns nothing: most of a sweep waits at rungs."""
     file = NoFile()

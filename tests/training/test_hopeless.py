@@ -1,0 +1,97 @@
+import math
+from pathlib import Path
+
+from tiny_training import config_of, data_of, run_of
+
+from carsray.data.batches import TrainingData
+from carsray.training.fit import EpochResult, fit
+from carsray.training.hopeless import Hopeless
+
+PICTURES = 32
+"""In a batch."""
+
+
+def cut_after(losses: list[float], right: float = 1.0, classes: int = 40, to_pass: float = 0.0) -> int | None:
+    """The step after which an epoch with these mean losses, and so many right answers a step, is cut."""
+    return cut_after_steps(losses, [right] * len(losses), classes, to_pass)
+
+
+def cut_after_steps(losses: list[float], right: list[float], classes: int, to_pass: float) -> int | None:
+    watch = Hopeless(len(losses), classes, to_pass)
+    for step in range(1, len(losses) + 1):
+        sums = sum(losses[:step]) * PICTURES, sum(right[:step])
+        if step in watch.looks and watch.found(sums, step * PICTURES):
+            return step
+    return None
+
+
+def test_a_loss_that_rises_while_nothing_is_learnt_ends_the_epoch_after_a_third() -> None:
+    assert cut_after([3.8, 5.0] + [8.0] * 58) == 20
+
+
+def test_a_short_epoch_is_given_twelve_steps() -> None:
+    assert cut_after([3.8] + [8.0] * 19) == 12
+    assert cut_after([3.8] + [8.0] * 10) is None
+
+
+def test_a_loss_about_that_of_guessing_is_let_be() -> None:
+    assert cut_after([3.8] + [3.9] * 59) is None
+
+
+def test_a_spike_at_the_start_is_let_be_once_it_is_over() -> None:
+    assert cut_after([3.8] + [9.0] * 9 + [3.7] * 50) is None
+
+
+def test_a_high_loss_with_right_answers_is_let_be() -> None:
+    assert cut_after([3.8] + [43.0] * 59, right=3.0) is None
+
+
+def test_a_first_batch_that_was_easy_does_not_count_for_less_than_guessing() -> None:
+    assert cut_after([3.0] + [3.7] * 59) is None
+
+
+def test_who_still_guesses_after_two_thirds_ends_there_if_more_is_asked_for() -> None:
+    assert cut_after([3.7] * 60, to_pass=0.12) == 40
+
+
+def test_who_still_guesses_goes_on_while_little_is_asked_for() -> None:
+    """Where most of a sweep still guesses after an epoch, a guess may pass."""
+    assert cut_after([3.7] * 60, to_pass=0.09) is None
+    assert cut_after([0.7] * 60, classes=2, to_pass=0.9) is None
+
+
+def test_who_has_begun_to_learn_in_the_second_third_goes_on() -> None:
+    assert cut_after_steps([3.7] * 60, [0.8] * 20 + [1.6] * 20 + [0.8] * 20, classes=40, to_pass=0.3) is None
+
+
+def test_an_epoch_too_short_for_a_second_look_goes_on() -> None:
+    assert cut_after([3.7] * 18, to_pass=0.12) is None
+
+
+def epochs_of(data: TrainingData, tmp_path: Path, lr: float, to_pass: float | None) -> list[dict[str, float]]:
+    config = config_of(optimizer="adam", lr=lr, batchnorm=False)
+    events = fit(config, data, run_of(tmp_path), to_pass=to_pass)
+    return [event.metrics for event in events if isinstance(event, EpochResult)]
+
+
+def test_only_the_first_epoch_of_a_diverged_trial_is_cut(tmp_path: Path) -> None:
+    first, second = epochs_of(data_of(tmp_path, each=40), tmp_path, lr=1.0, to_pass=0.0)
+    assert first["train/cut_after_step"] == 12
+    assert "train/cut_after_step" not in second
+
+
+def test_outside_a_sweep_no_epoch_is_cut(tmp_path: Path) -> None:
+    first, _ = epochs_of(data_of(tmp_path, each=40), tmp_path, lr=1.0, to_pass=None)
+    assert "train/cut_after_step" not in first
+
+
+def test_a_trial_that_learns_nothing_ends_its_first_epoch_early(tmp_path: Path) -> None:
+    data = data_of(tmp_path, classes=6, each=30)
+    first, second = epochs_of(data, tmp_path, lr=1e-9, to_pass=1.0)
+    assert first["train/cut_after_step"] == math.ceil(2 * (len(data.train.labels) // 4) / 3)
+    assert "train/cut_after_step" not in second
+
+
+def test_a_trial_that_learns_gives_the_same_numbers_either_way(tmp_path: Path) -> None:
+    data = data_of(tmp_path, each=40)
+    assert epochs_of(data, tmp_path, 1e-3, to_pass=0.0) == epochs_of(data, tmp_path, 1e-3, to_pass=None)
