@@ -163,6 +163,8 @@ class RunConfig(BaseModel):
     """How much disk cached activations of frozen prefixes may take; 0: none are cached."""
     depths: tuple[Depth, ...] = ()
     """The values of unfreeze_depth that trials here may have: cached activations are kept for all of them."""
+    keep_improved: bool = False
+    """Whether weights leave the training process whenever they are the best: the sweep may end after any epoch."""
     progress_seconds: float = Field(2.0, ge=0)
     """Least time between two signs of progress within an epoch."""
 

@@ -20,9 +20,9 @@ class Objective(BaseModel):
     rungs: list[Annotated[int, Field(ge=1)]] = [1, 3, 9]
     """Epochs at which ASHA compares trials; those past the last epoch are dropped."""
     reduction: Annotated[float, Field(gt=1, le=10)] = 3
+    """Of this many trials at a rung one goes on."""
     noise: bool = True
     """Whether who lies within the noise of the cut at the first rung goes on as well; else the cut is sharp."""
-    """Of this many trials at a rung one goes on."""
 
 
 @dataclass(frozen=True, slots=True)

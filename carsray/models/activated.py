@@ -1,5 +1,6 @@
 """Convolutions that apply the activation behind them as they write, in bfloat16 on the processor."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -39,10 +40,19 @@ class ActivatedConv2d(nn.Module):
 
 
 def can_fuse(convolution: nn.Conv2d) -> bool:
-    """Whether this PyTorch has the kernel, for a convolution of this kind."""
+    """Whether this PyTorch has the kernel, on this processor and for a convolution of this kind."""
     plain = convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)
-    here = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return plain and here and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    return plain and _has_kernel()
+
+
+@cache
+def _has_kernel() -> bool:
+    names = ("_convolution_pointwise", "_is_mkldnn_bf16_supported")
+    if not torch.backends.mkldnn.is_available() or not all(hasattr(torch.ops.mkldnn, name) for name in names):  # type: ignore[no-untyped-call]
+        return False
+    # Elsewhere PyTorch computes bfloat16 in float32, but for this kernel, which it refuses.
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return supported
 
 
 def _in_bfloat16() -> bool:

@@ -19,6 +19,8 @@ class Attempts:
 
     def __init__(self, split: DataSplit, run: RunConfig) -> None:
         self.process = TrainingProcess(split, run)
+        self._at = self._kept = 0
+        """The epochs at whose end the process stands, and the snapshot was made."""
         self.log: list[Failed] = []
         """What the trial at hand has outlived: its own failures, and the one that the trial before left behind."""
 
@@ -31,6 +33,7 @@ class Attempts:
         """
         self._config, self._snapshot, self._done, self._to_pass = config, snapshot, done, to_pass
         self._micro_batches = 1
+        self._kept = done if snapshot else 0
         self.log = []
         self._again()
 
@@ -45,14 +48,19 @@ class Attempts:
         After a failure the epochs since the last snapshot are trained again, without a word.
         """
         while True:
-            for answer in self.process.next_epoch(snapshot):
+            # What is trained again sends no weights: nobody takes them, and the process would not send them twice.
+            for answer in self.process.next_epoch(snapshot and self._at + 1 > self._done):
                 match answer:
                     case Progress():
                         yield answer
-                    case Epoch() if answer.epoch > self._done:
-                        self._done, self._snapshot = answer.epoch, answer.snapshot or self._snapshot
-                        yield answer
-                        return
+                    case Epoch():
+                        self._at = answer.epoch
+                        if answer.epoch > self._done:
+                            self._done = answer.epoch
+                            if answer.snapshot:
+                                self._snapshot, self._kept = answer.snapshot, answer.epoch
+                            yield answer
+                            return
                     case Failed():
                         if not self._outlives(answer):
                             yield answer
@@ -76,5 +84,6 @@ class Attempts:
         return True
 
     def _again(self) -> None:
+        self._at = self._kept
         if problem := self.process.begin(self._config, self._snapshot, self._micro_batches, self._to_pass):
             self.log.append(Failed(problem, "unfit"))

@@ -84,7 +84,15 @@ class _Trials:
         yield from fit(asked.config, data, self._opened.run, asked.snapshot, asked.micro_batches, to_pass=asked.to_pass)
 
     def _data(self, config: TrialConfig) -> TrainingData:
-        return training_data(self._opened.split, config, self._opened.run.cache)
+        run, shown = self._opened.run, time.perf_counter()
+
+        def report(done: int, total: int) -> None:
+            nonlocal shown
+            if time.perf_counter() - shown >= run.progress_seconds:
+                shown = time.perf_counter()
+                self._connection.send(Progress(0, done, total))
+
+        return training_data(self._opened.split, config, run.cache, report)
 
     def _epoch(self, result: EpochResult, with_snapshot: bool) -> Epoch:
         assert self._config is not None
@@ -96,7 +104,7 @@ class _Trials:
         checkpoint = snapshot = None
         if with_snapshot:
             snapshot = result.snapshot()
-        if with_snapshot or last:
+        if with_snapshot or last or self._opened.run.keep_improved:
             checkpoint, self._best = self._best, None
         seconds = result.seconds | {"checkpoint": time.perf_counter() - began}
         predicted = result.predicted if last else None

@@ -20,7 +20,7 @@ from carsray.seed import derive
 from carsray.training.average import Averaged
 from carsray.training.boundary import at_boundary, logits_from
 from carsray.training.device import compute_dtype, resolve_device
-from carsray.training.evaluate import predict, predict_from
+from carsray.training.evaluate import Answered, predict_each, together
 from carsray.training.hopeless import Hopeless
 from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
@@ -205,7 +205,7 @@ class _Trainer:
             pictures += self.batch_size
             if step % LOSS_CHECK_STEPS == 0 or step == steps - 1:
                 _finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
-            if watch and step + 1 in watch.looks and watch.found(totals.tolist(), pictures):
+            if watch and step + 1 in watch.looks and watch.found(step + 1, totals.tolist(), pictures):
                 cut = step + 1
                 break
             if time.perf_counter() - shown >= self.progress_seconds:
@@ -240,9 +240,17 @@ class _Trainer:
         began = time.perf_counter()
         if view:
             rows = np.array_split(np.arange(len(pack.labels)), max(1, len(pack.labels) // EVAL_ROWS))
-            logits, labels = predict_from(self.network, view.batches(pack, rows), self.dtype)
+            batches = view.batches(pack, rows)
         else:
-            logits, labels = predict(self.network, eval_batches(pack, self.config, self.device), self.dtype)
+            batches = at_boundary(self.network, eval_batches(pack, self.config, self.device), self.dtype)
+        answered: list[Answered] = []
+        shown = began
+        for some in predict_each(self.network, batches, self.dtype):
+            answered.append(some)
+            if time.perf_counter() - shown >= self.progress_seconds:
+                shown = time.perf_counter()
+                yield Progress(epoch, sum(len(labels) for _, labels in answered), len(pack.labels))
+        logits, labels = together(answered)
         self.seconds["validation"] = time.perf_counter() - began
         return classification_metrics(logits, labels), logits.argmax(dim=1).numpy()
 

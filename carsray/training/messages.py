@@ -75,7 +75,8 @@ class Epoch:
     metrics: dict[str, float]
     seconds: dict[str, float]
     checkpoint: bytes | None
-    """The trained part of the network at its best epoch since one was last sent; with snapshots, and at the end."""
+    """The trained part of the network at its best epoch since one was last sent; with snapshots, at the end, and
+    whenever there is a better one where the run asks for that."""
     snapshot: bytes | None
     """All that the trial needs to go on after this epoch, where that was asked for."""
     predicted: np.ndarray | None = None

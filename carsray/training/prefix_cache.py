@@ -144,14 +144,16 @@ class PrefixCache:
         return View(stored, self._device)
 
     def _build_once(self, path: Path, total: int, computed: Iterator[Tensor]) -> Steps:
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_suffix(".lock"))
         while True:
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 lock.acquire(timeout=LOOK_SECONDS)
                 break
             except Timeout:
                 yield 0, total
+            except OSError:
+                return None  # a full disk costs time, not the trial
         try:
             view = self._open(path)  # another process may have built it meanwhile
             if view is None and not self._rejected(path).exists():
@@ -176,13 +178,13 @@ class PrefixCache:
                     file.write(bits.tobytes())
                     done += len(bits)
                     yield done, total
+            notes = {"seconds": time.perf_counter() - began, "exact": exact}
+            path.with_suffix(".json").write_text(json.dumps(notes))
             unfinished.replace(path)
         except OSError:
-            return None  # a full disk costs time, not the trial
+            return None
         finally:
             unfinished.unlink(missing_ok=True)
-        notes = {"seconds": time.perf_counter() - began, "exact": exact}
-        path.with_suffix(".json").write_text(json.dumps(notes))
         return self._open(path)
 
     def _worth(self, path: Path, first: np.ndarray, total: int, seconds: float) -> bool:

@@ -27,6 +27,8 @@ class Cost:
     eval_seconds: float
     """For one picture, forward only."""
     checkpoint_bytes: int
+    snapshot_bytes: int
+    """Weights, and what the optimiser remembers."""
     device_bytes: int
     """GPU memory that a process needs for it, context and fragments included; 0 on a processor."""
     device_total_bytes: int
@@ -69,7 +71,12 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
     network.eval()
     evaluate = _seconds(look, device)
     size = sum(tensor.nbytes for tensor in trainable_state(network).values())
-    return Cost(_name(device), train / batch, evaluate / len(seen), size, *_memory(device))
+    remembered = sum(_bytes(value) for state in optimizer.state.values() for value in state.values())
+    return Cost(_name(device), train / batch, evaluate / len(seen), size, size + remembered, *_memory(device))
+
+
+def _bytes(value: object) -> int:
+    return value.nbytes if isinstance(value, torch.Tensor) else 0
 
 
 def _memory(device: torch.device) -> tuple[int, int]:

@@ -24,7 +24,7 @@ time slice where other processes run: two sweeps at once on two cores took 91 s 
 with either (https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html).
 """
 STALL_SECONDS = 900.0
-"""A child shows progress every few seconds; packing a data set is the longest it is silent."""
+"""A child shows progress every few seconds; fetching pictures from a bucket is the longest it is silent."""
 
 
 class TrainingProcess:
@@ -87,7 +87,9 @@ class TrainingProcess:
                 self._child.wait(timeout=0.2)
             except subprocess.TimeoutExpired:
                 self._child.kill()
-                self._child.wait(timeout=CLOSE_SECONDS)
+                # One that hangs in the kernel, on a device or a file system, is left to it.
+                with suppress(subprocess.TimeoutExpired):
+                    self._child.wait(timeout=CLOSE_SECONDS)
             self._child = None
 
     def _start(self) -> None:
@@ -104,7 +106,8 @@ class TrainingProcess:
                 start_new_session=True,
             )
         self._pipe = Connection(ours.detach())
-        self._send(Open(self._split, self._run))
+        with suppress(OSError):  # died already: next_epoch says so
+            self._send(Open(self._split, self._run))
 
     def _let_go(self) -> str | None:
         """Have the child drop its trial; what is wrong with it afterwards, if anything."""
@@ -141,7 +144,10 @@ class TrainingProcess:
         return Failed(f"the training process gave no sign of life for {STALL_SECONDS:.0f} seconds", "stalled")
 
     def _last_words(self) -> str:
-        code = self._child.wait(timeout=CLOSE_SECONDS) if self._child else None
+        code = None
+        if self._child:
+            with suppress(subprocess.TimeoutExpired):
+                code = self._child.wait(timeout=CLOSE_SECONDS)
         self.close()
-        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        how = "no exit code" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"the training process died ({how}); out of memory is the usual reason"

@@ -54,7 +54,7 @@ def _read_only(folder: SweepFolder) -> optuna.storages.RDBStorage:
     except sqlite3.Error as error:
         raise ResultsError(
             f"{folder.study}: cannot be opened ({error}). A sweep writes it with its first trial; "
-            f"carsray resume {folder.name} makes a lost one anew"
+            f"carsray resume {folder.arguments} makes a lost one anew"
         ) from None
     path = quote(str(folder.study.absolute()))
     return optuna.storages.RDBStorage(f"sqlite:///file:{path}?mode=ro&uri=true")

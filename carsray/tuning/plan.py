@@ -15,7 +15,7 @@ from carsray.data.records import DataSplit
 from carsray.seed import derive
 from carsray.space import Space
 from carsray.training.probe import Cost, probe
-from carsray.tuning.kept import KEEP_CHECKPOINTS
+from carsray.tuning.kept import KEEP_CHECKPOINTS, ROOM
 from carsray.tuning.resources import Resources, share_out, trials_per_gpu
 from carsray.tuning.rungs import expected_epochs
 from carsray.tuning.search import suggest
@@ -43,7 +43,8 @@ class Plan:
     trials_per_gpu: int
     """How many could share a GPU, by the dearest probed; 0 where trials have no GPU."""
     pack_bytes: int
-    checkpoint_bytes: int
+    kept_bytes: int
+    """Weights and snapshots at most, if every trial waits at a rung."""
     free_bytes: int
     costs: list[tuple[TrialConfig, Cost]]
 
@@ -61,7 +62,9 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
     seconds = statistics.mean(totals)
     size = configs[0].packed_size
     pack_bytes = (len(split.train) + len(split.val)) * size * size * 3
-    kept = KEEP_CHECKPOINTS + resources.concurrent
+    checkpoint = max(cost.checkpoint_bytes for cost in costs)
+    snapshot = max(cost.snapshot_bytes for cost in costs)
+    waiting = settings.trials if space.rungs else resources.concurrent
     return Plan(
         resources=resources,
         reaching=reaching,
@@ -71,7 +74,7 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         trials_per_gpu=_trials_per_gpu(costs, pack_bytes, resources),
         gpu_hours=seconds / 3600 * resources.gpus * resources.concurrent,
         pack_bytes=pack_bytes,
-        checkpoint_bytes=kept * max(cost.checkpoint_bytes for cost in costs),
+        kept_bytes=min(ROOM, KEEP_CHECKPOINTS * checkpoint + waiting * (checkpoint + snapshot)),
         free_bytes=shutil.disk_usage(_existing(results)).free,
         costs=list(zip(configs, costs, strict=True)),
     )

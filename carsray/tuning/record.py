@@ -115,7 +115,8 @@ class Recorder(Callback):
             del result[key]
         row = replace(self.rows[number], node=said["node"])
         if "failed" in said:
-            self._update(replace(row, reason=said["failed"], kind=said["kind"]))
+            seconds = row.seconds + said.get("time_this_iter_s", 0.0)
+            self._update(replace(row, reason=said["failed"], kind=said["kind"], seconds=seconds))
             return
         metrics = {key: value for key, value in said.items() if key in ("epoch", "outlived") or "/" in key}
         metrics["time"] = round(time.time(), 2)
@@ -153,9 +154,9 @@ class Recorder(Callback):
 
     @_noting
     def close_paused(self) -> None:
-        """No trial will go on from its rung any more."""
+        """No trial will go on any more, from its rung or where it was cut off."""
         for row in list(self.rows.values()):
-            if row.state == "paused":
+            if not row.ended:
                 self._end(row)
         self._kept.tidy(self.rows)
 

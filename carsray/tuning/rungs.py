@@ -45,7 +45,7 @@ class RungTable:
         self._paused[trial] = epoch
         return True
 
-    def next_promotion(self, new_trials_left: int) -> int | None:
+    def next_promotion(self) -> int | None:
         """The paused trial that is to go on now: the best that passes the cut of the highest rung."""
         for rung in reversed(self._reached):
             for trial in self._best(rung):
@@ -80,10 +80,14 @@ class RungTable:
         blurred = ranked[clear : int(len(ranked) * WITHIN_NOISE)]
         return [trial for _, trial in ranked[:clear]] + [trial for score, trial in blurred if -score >= least]
 
-    def to_pass(self) -> float:
-        """The least with which a trial has passed the first rung, as things stand; 0 while none has."""
-        first = min(self._reached, default=0)
-        return min((self._reached[first][trial] for trial in (self._best(first) if first else ())), default=0.0)
+    def to_pass(self) -> float | None:
+        """The least with which a trial passes a rung after the first epoch, as things stand; 0 while none does.
+
+        None where there is no such rung.
+        """
+        if 1 not in self._reached:
+            return None
+        return min((self._reached[1][trial] for trial in self._best(1)), default=0.0)
 
     def go_on(self, trial: int) -> None:
         """The trial is taken up again."""
@@ -128,7 +132,7 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
         left, trained = trials, dict.fromkeys(range(trials), 0)
         while True:
             baseline = 0 if space.start and left < trials and trained[0] < space.epochs else None
-            trial = table.next_promotion(left) if baseline is None else baseline
+            trial = table.next_promotion() if baseline is None else baseline
             if trial is None and left:
                 trial, left = trials - left, left - 1
             elif trial is None:

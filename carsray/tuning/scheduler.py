@@ -52,7 +52,7 @@ class RungScheduler(ASHAScheduler):
         """Stop at the last epoch, pause at a rung."""
         number, epoch = trial.config["trial"], int(result[self._time_attr])
         at_rung = self._turns.reached(number, epoch, result[self._metric])
-        if self._winding_down():
+        if self.winds_down():
             return str(TrialScheduler.STOP)
         if epoch >= self._max_t:
             return str(TrialScheduler.STOP)
@@ -67,7 +67,7 @@ class RungScheduler(ASHAScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The paused trial whose turn it is; those that the searcher has proposed, Ray starts by itself."""
-        self._winding_down()
+        self.winds_down()
         self._look_for_room()
         number = self._turns.promoted()
         if number in self._paused:
@@ -86,7 +86,8 @@ class RungScheduler(ASHAScheduler):
             self._turns.slots = max(self._turns.slots, self._room())
             self._looked = time.monotonic()
 
-    def _winding_down(self) -> bool:
+    def winds_down(self) -> bool:
+        """Whether the sweep is to end early; from the first time on, nothing begins."""
         self.enough = self.enough or self._spent()
         if self.enough:
             self._turns.wind_down()

@@ -63,6 +63,8 @@ class SpaceSearch(OptunaSearch):
         self._params: dict[int, Values] = {}
         self._before: dict[int, tuple[Values, FrozenTrial]] = {}
         self._next, self._failures = 0, 0
+        self._skipped: list[int] = []
+        """Numbers that an earlier process gave to trials that it did not come to begin."""
         super().__init__(lambda trial: None, BEST, "max", storage=optuna.storages.InMemoryStorage())
 
     @property
@@ -81,8 +83,9 @@ class SpaceSearch(OptunaSearch):
         for row in rows:
             inside = {n: v for n, v in row.params.items() if self._carsray_space.parameters[n].contains(v)}
             reached = {int(epoch["epoch"]): float(epoch[BEST]) for epoch in histories.get(row.trial, ())}
+            without = TrialState.FAIL if row.ended else TrialState.RUNNING
             told = create_trial(
-                state=STATES[row.state] if reached or row.state == "failed" else TrialState.RUNNING,
+                state=STATES[row.state] if reached else without,
                 value=row.score if row.state in ("finished", "pruned", "paused") and reached else None,
                 params=inside,
                 distributions={name: distribution(self._carsray_space, name) for name in inside},
@@ -97,6 +100,7 @@ class SpaceSearch(OptunaSearch):
             else:
                 self._before[row.trial] = row.params, entry
         self._next = max((row.trial + 1 for row in rows), default=0)
+        self._skipped = sorted(set(range(self._next)) - {row.trial for row in rows})
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial: its number, the searched values and the whole config; None while no slot is free."""
@@ -108,9 +112,14 @@ class SpaceSearch(OptunaSearch):
             self._trials[trial_id] = entry
             return self._proposal(recalled, params, self._config(recalled, params), self._going_on(recalled))
         if self._turns.wants_new():
-            number, self._next = self._next, self._next + 1
-            return self._draw(trial_id, number)
+            return self._draw(trial_id, self._next_number())
         return str(Searcher.FINISHED) if self._turns.over() else None
+
+    def _next_number(self) -> int:
+        if self._skipped:
+            return self._skipped.pop(0)
+        self._next += 1
+        return self._next - 1
 
     def _draw(self, trial_id: str, number: int) -> dict[str, Any]:
         """A start point, or what the sampler thinks worth trying, until settings fit together."""
@@ -145,7 +154,7 @@ class SpaceSearch(OptunaSearch):
         self._params[number] = params
         return {
             "trial": number, "params": params, "rungs": rungs, "config": config.model_dump(), "going_on": going_on,
-            "to_pass": self._turns.table.to_pass(),
+            "to_pass": self._turns.to_pass(number),
         }  # fmt: skip
 
     def _config(self, number: int, params: Values) -> TrialConfig:
@@ -182,11 +191,16 @@ class SpaceSearch(OptunaSearch):
         self._file.end(trial)
 
     def close_paused(self) -> None:
-        """Trials that an earlier process left paused will not go on: enter them as pruned."""
+        """Trials that an earlier process left paused or cut off will not go on: enter them as pruned, or as failed."""
         known = {trial.user_attrs[NUMBER] for trial in self._trials.values()}
         for number, (_, entry) in self._before.items():
-            if number not in known:
-                self._file.end(entry)
+            if number in known:
+                continue
+            if not entry.state.is_finished():
+                reached = entry.intermediate_values.values()
+                entry.state = TrialState.PRUNED if reached else TrialState.FAIL
+                entry.value = max(reached, default=None)
+            self._file.end(entry)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the results folder is the record, Ray's snapshot of the searcher would be a second one."""

@@ -49,8 +49,10 @@ COMPLETE, INTERRUPTED, GAVE_UP = "complete", "interrupted", f"{FAILURES_IN_A_ROW
 PACKAGES = ("carsray", "torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy", "pandas")
 
 
-def begin_record(folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings) -> None:
-    """Write what identifies the sweep: space.toml, split.csv, sweep.json."""
+def begin_record(
+    folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings, command: str = ""
+) -> None:
+    """Write what identifies the sweep: space.toml, split.csv, sweep.json; and the ``command`` that asked for it."""
     write_text(folder.space, space.text)
     write_split(split, folder.split)
     write_json(
@@ -68,6 +70,7 @@ def begin_record(folder: SweepFolder, space: Space, split: DataSplit, settings: 
                 "test_kind": split.test_kind,
             },
             "space": space.text,
+            "command": command,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             **_circumstances(),
         },
@@ -134,6 +137,7 @@ def run_sweep(
         scheduler = RungScheduler(
             turns, space.epochs, recorder.going_on, spent, lambda: room_for(alive_nodes(), resources, settings)
         )
+        scheduler.winds_down()  # a limit that an earlier process reached: Ray would begin trials before it asks
         folder.append_run("began", gpus_per_trial=resources.gpus, **_circumstances())
         try:
             _fit(_trainable(space, split, settings, resources), search, scheduler, [recorder, view])
@@ -184,7 +188,13 @@ def _difference(before: str, now: str) -> str:
 def _trainable(space: Space, split: DataSplit, settings: SweepSettings, resources: Resources) -> Any:
     """The trial actor with what all trials share, and the resources of one."""
     depth = space.parameters.get("unfreeze_depth")
-    run = RunConfig(threads=resources.threads, cache=settings.cache, depths=depth.choices if depth else ())
+    limits = (settings.budget_hours, settings.budget_gpu_hours, settings.target)
+    run = RunConfig(
+        threads=resources.threads,
+        cache=settings.cache,
+        depths=depth.choices if depth else (),
+        keep_improved=any(limit is not None for limit in limits),
+    )
     bundle = {"CPU": resources.cpus, "GPU": resources.gpus}
     actor = tune.with_parameters(TrialActor, split=split, run=run)
     return tune.with_resources(actor, tune.PlacementGroupFactory([bundle]))

@@ -1,7 +1,9 @@
 """Where a sweep's time went, read from the histories of its trials."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from carsray.results import SweepFolder
 from carsray.tuning.picture import duration
@@ -33,6 +35,12 @@ def pictures_an_epoch(train: int, batch_size: int) -> int:
     return train - train % batch_size if train > batch_size else train
 
 
+def pictures_trained(epoch: Mapping[str, Any], train: int, batch_size: int) -> int:
+    """How many of the pictures of train an epoch took by its line of history: fewer where it was cut short."""
+    whole = pictures_an_epoch(train, batch_size)
+    return min(int(epoch.get("train/cut_after_step", whole)) * batch_size, whole)
+
+
 def time_spent(folder: SweepFolder, train: int) -> Timing:
     """What the histories of a sweep over ``train`` training pictures add up to."""
     seconds: Counter[str] = Counter()
@@ -42,7 +50,8 @@ def time_spent(folder: SweepFolder, train: int) -> Timing:
         for epoch in epochs:
             seconds.update({part: epoch.get(f"seconds/{part}", 0.0) for part in PARTS})
         if epochs:
-            pictures += len(epochs) * pictures_an_epoch(train, trial.read_trial_config().batch_size)
+            batch_size = trial.read_trial_config().batch_size
+            pictures += sum(pictures_trained(epoch, train, batch_size) for epoch in epochs)
     return Timing(dict(seconds), pictures)
 
 

@@ -33,7 +33,7 @@ class Turns:
         """The paused trial that is to go on now."""
         if not self.free():
             return None
-        promoted = self.table.next_promotion(self.new)
+        promoted = self.table.next_promotion()
         if promoted is None and not self._running and not self.new and not self._cut_off:
             promoted = self.table.leader()
         return promoted
@@ -78,6 +78,10 @@ class Turns:
             return False
         self.go_on(trial)
         return True
+
+    def to_pass(self, trial: int) -> float | None:
+        """What a trial will be asked for after its first epoch, as things stand; None where it will not be asked."""
+        return None if trial == self._baseline else self.table.to_pass()
 
     def reached(self, trial: int, epoch: int, score: float) -> bool:
         """A trial has ended an epoch; whether it stands at a rung now."""

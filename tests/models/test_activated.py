@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from carsray.models.activated import ActivatedConv2d
+from carsray.models.activated import ActivatedConv2d, can_fuse
 
 GEOMETRIES = {
     "1 x 1": nn.Conv2d(8, 16, 1),
@@ -23,6 +23,8 @@ def pictures() -> Tensor:
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_in_bfloat16_every_bit_is_that_of_one_after_the_other(geometry: str, activation: nn.Module) -> None:
     convolution = GEOMETRIES[geometry]
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        assert can_fuse(convolution) == (geometry not in ("reflecting", "padded by name"))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         expected = activation(convolution(pictures()))
         found = ActivatedConv2d(convolution, activation)(pictures())

@@ -24,6 +24,7 @@ class Scripted:
         self.begun: list[tuple[int, int]] = []
         self.trained: list[int] = []
         self.closed = 0
+        self.asked: list[tuple[int, bool]] = []
         self.problem: str | None = None
 
     def begin(
@@ -35,6 +36,7 @@ class Scripted:
         return self.problem
 
     def next_epoch(self, snapshot: bool = False) -> Iterator[Progress | Epoch | Failed]:
+        self.asked.append((self.at + 1, snapshot))
         yield Progress(self.at + 1, 1, 2)
         if self.failures.get(self.at + 1):
             yield Failed("it happens", self.failures[self.at + 1].pop(0))
@@ -138,3 +140,10 @@ def test_what_a_trial_is_to_pass_holds_after_a_failure_too(trial: Attempts) -> N
     script(trial).failures, script(trial).to_pass = {1: ["died"]}, None
     assert train(trial, 1) == [1]
     assert script(trial).to_pass == 0.4
+
+
+def test_epochs_that_are_trained_again_send_nothing_that_would_be_dropped(trial: Attempts) -> None:
+    """The process sends its best weights once: with an epoch that is dropped, they would be lost."""
+    script(trial).failures = {6: ["died"]}
+    assert train(trial, 6, every=3) == [1, 2, 3, 4, 5, 6]
+    assert script(trial).asked[-4:] == [(6, True), (4, False), (5, False), (6, True)]

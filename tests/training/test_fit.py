@@ -114,9 +114,13 @@ def test_progress_comes_with_every_step_where_no_time_is_set(tmp_path: Path) -> 
     data, config = data_of(tmp_path), config_of(batch_size=3)
     steps = len(data.train.labels) // 3
     events = list(fit(config, data, run_of(tmp_path, progress_seconds=0)))
-    expected = [Progress(epoch, step, steps) for epoch in (1, 2) for step in range(1, steps + 1)]
+    val = len(data.val.labels) if data.val else 0
+    expected: list[Progress] = []
+    for epoch in (1, 2):
+        expected += [Progress(epoch, step, steps) for step in range(1, steps + 1)]
+        expected.append(Progress(epoch, val, val))  # validation is one batch
     assert [event for event in events if isinstance(event, Progress)] == expected
-    assert [isinstance(event, EpochResult) for event in events] == ([False] * steps + [True]) * 2
+    assert [isinstance(event, EpochResult) for event in events] == ([False] * (steps + 1) + [True]) * 2
 
 
 def test_no_progress_comes_before_its_time(tmp_path: Path) -> None:

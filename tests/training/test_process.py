@@ -172,6 +172,19 @@ def test_settings_that_fit_no_network_fail_the_trial_in_one_line(warm: TrainingP
     assert answer.kind == "trial"
 
 
+def test_where_a_sweep_may_end_after_any_epoch_weights_come_whenever_they_are_the_best(
+    folder: Path, split: DataSplit
+) -> None:
+    process, best = TrainingProcess(split, run_of(folder).model_copy(update={"keep_improved": True})), -1.0
+    try:
+        process.begin(config_of(epochs=4))
+        for epoch in [epoch_of(process) for _ in range(3)]:
+            assert (epoch.checkpoint is not None) == (epoch.metrics["val/accuracy"] > best)
+            best = max(best, epoch.metrics["val/accuracy"])
+    finally:
+        process.close()
+
+
 def test_an_epoch_past_the_last_is_a_failure(warm: TrainingProcess) -> None:
     warm.begin(config_of(epochs=1))
     epoch_of(warm)

@@ -40,6 +40,9 @@ def test_a_sweep_winds_down_at_its_target(run: Run) -> None:
     assert [row.trial for row in rows] == [0]
     last = folder.read_runs()[-1]
     assert (last["event"], last["why"]) == ("ended", "trial 0 has reached the target of 0.01")
+    assert folder.trial(0).checkpoint.exists()
+    assert [row.trial for row in run_sweep(folder, *read_record(folder), before=rows)] == [0]
+    assert folder.read_runs()[-1]["why"] == last["why"]
 
 
 Begin = Callable[[str], tuple[subprocess.Popen[str], SweepFolder]]

@@ -27,26 +27,33 @@ def table_of(scores: dict[int, float], rung: int = 1, reduction: float = 3) -> R
     ],
 )
 def test_the_best_of_the_best_third_is_promoted(scores: list[float], promoted: int | None) -> None:
-    assert table_of(dict(enumerate(scores))).next_promotion(5) == promoted
+    assert table_of(dict(enumerate(scores))).next_promotion() == promoted
 
 
-def test_to_pass_the_first_rung_takes_what_the_worst_of_those_who_passed_has() -> None:
+def test_to_pass_takes_what_the_worst_of_those_has_who_pass() -> None:
     table = table_of({0: 0.1, 1: 0.2})
     assert table.to_pass() == 0
     for trial, score in {2: 0.3, 3: 0.4, 4: 0.5, 5: 0.6}.items():
         table.record(trial, 1, score)
     table.record(5, 3, 0.9)
     assert table.to_pass() == 0.5
-    assert RungTable([], 3).to_pass() == 0
+
+
+@pytest.mark.parametrize("rungs", [[], [2, 6]])
+def test_without_a_rung_after_the_first_epoch_nothing_is_asked_for_there(rungs: list[int]) -> None:
+    table = RungTable(rungs, 3)
+    for trial in range(6):
+        table.record(trial, 2, 0.5)
+    assert table.to_pass() is None
 
 
 def test_a_promoted_trial_makes_way_for_the_next_best() -> None:
     table = table_of({trial: trial / 10 for trial in range(6)})
-    assert table.next_promotion(0) == 5
+    assert table.next_promotion() == 5
     table.go_on(5)
-    assert table.next_promotion(0) == 4
+    assert table.next_promotion() == 4
     table.go_on(4)
-    assert table.next_promotion(0) is None
+    assert table.next_promotion() is None
 
 
 def test_the_highest_rung_is_served_first() -> None:
@@ -54,13 +61,13 @@ def test_the_highest_rung_is_served_first() -> None:
     for trial in (3, 4, 5):
         table.go_on(trial)
         table.record(trial, 3, trial / 10)
-    assert table.next_promotion(0) == 5
+    assert table.next_promotion() == 5
 
 
 def test_one_that_has_failed_is_not_promoted_and_still_counts() -> None:
     table = table_of({0: 0.9, 1: 0.8, 2: 0.1})
     table.drop(0)
-    assert table.next_promotion(0) is None
+    assert table.next_promotion() is None
     assert table.counts() == {1: 3, 3: 0}
 
 
@@ -78,7 +85,7 @@ def test_a_trial_counts_once_at_a_rung() -> None:
     assert table.record(1, 1, 0.95)  # begun again after a crash: it stands there once more, with its first score
     assert table.counts() == {1: 2, 3: 0}
     table.record(2, 1, 0.5)
-    assert table.next_promotion(0) == 0
+    assert table.next_promotion() == 0
 
 
 def test_a_small_sweep_sends_its_best_to_the_end() -> None:
@@ -94,7 +101,7 @@ def test_a_small_sweep_sends_its_best_to_the_end() -> None:
 
 def promotions(table: RungTable) -> list[int]:
     order = []
-    while (trial := table.next_promotion(0)) is not None:
+    while (trial := table.next_promotion()) is not None:
         order.append(trial)
         table.go_on(trial)
     return order
@@ -153,10 +160,10 @@ def test_a_trial_below_the_cut_waits_and_goes_on_once_the_cut_has_come_down_to_i
     """It was paused, not stopped."""
     table = noisy(0.3, 0.2, 0.1)
     table.go_on(0)
-    assert table.next_promotion(3) is None
+    assert table.next_promotion() is None
     for trial in (3, 4, 5):
         table.record(trial, 1, 0.05)
-    assert table.next_promotion(0) == 1
+    assert table.next_promotion() == 1
 
 
 @settings(deadline=None)

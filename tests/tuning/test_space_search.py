@@ -248,6 +248,14 @@ def test_going_on_repeats_the_trial_that_was_cut_off_and_then_counts_on() -> Non
     assert search.suggest("y")["trial"] == 3
 
 
+def test_a_number_that_an_earlier_process_did_not_come_to_begin_is_begun_first() -> None:
+    rows, histories, proposals = cut_off_sweep()
+    search = search_of()
+    search.take_up(rows[1:2], histories)
+    assert search.suggest("x") == proposals[0]
+    assert search.suggest("y")["trial"] == 2
+
+
 def test_after_going_on_the_sampler_knows_what_it_knew() -> None:
     rows, histories, _ = cut_off_sweep()
     file = NoFile()

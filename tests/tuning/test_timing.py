@@ -40,6 +40,12 @@ def test_seconds_and_pictures_are_summed_over_epochs_and_trials(folder: SweepFol
     assert timing.pictures == 2 * 96 + 64
 
 
+def test_of_an_epoch_that_was_cut_short_the_steps_taken_count(folder: SweepFolder) -> None:
+    trained(folder, 0, 32, [{"compute": 1.0}, {"compute": 1.0}])
+    folder.trial(0).append({"epoch": 3, "seconds/compute": 0.5, "train/cut_after_step": 2})
+    assert time_spent(folder, 320).pictures == 320 + 320 + 64
+
+
 def test_epochs_without_times_count_for_nothing(folder: SweepFolder) -> None:
     trained(folder, 0, 32, [{}, {}])
     assert time_spent(folder, 100) == Timing({}, 0)
