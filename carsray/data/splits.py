@@ -9,11 +9,8 @@ from carsray.data.boxes import fit_boxes
 from carsray.data.inspect import Inspection
 from carsray.data.records import Catalog, DataSplit, Picture, Row, SplitName, TestKind
 from carsray.data.sources.catalog import first_classes
-from carsray.data.split_file import read_split, write_split
 from carsray.data.stratify import Sides, stratify
 from carsray.errors import DataError
-
-__all__ = ["as_split", "fingerprint", "make_split", "merged", "read_split", "write_split"]
 
 POOLED: Mapping[str, Mapping[SplitName, float]] = {
     "50/25/25": {"val": 0.25, "test": 0.25},
@@ -42,9 +39,8 @@ def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) ->
             boxes.get(picture.path),
         )
         stated[picture.split].append(row)
-    if catalog.official_test and config.split in ("official", "test-halved"):
-        stated["train"], more = _without_copies(stated["train"], stated["test"])
-        notes += more
+    if config.split not in POOLED:
+        notes += _drop_copies(stated)
     sides = _sides(stated, classes, config, catalog)
     notes += _remarks(sides, classes)
     return as_split(classes, sides, _test_kind(catalog, config, bool(stated.get("val") or stated.get("test")))), notes
@@ -78,13 +74,18 @@ def _readable(pictures: Sequence[Picture], inspection: Inspection) -> tuple[list
     return readable, [f"{len(bad)} of {len(pictures)} pictures cannot be read and are left out: {first}"]
 
 
-def _without_copies(train: list[Row], test: list[Row]) -> tuple[list[Row], list[str]]:
-    digests = {row.digest for row in test}
-    kept = [row for row in train if row.digest not in digests]
-    gone = len(train) - len(kept)
-    return kept, [
-        f"{gone} train pictures are byte-identical to test pictures and are left out of train"
-    ] if gone else []
+def _drop_copies(stated: dict[SplitName | None, list[Row]]) -> list[str]:
+    """Take out of train what val or test has, and out of val what test has; what has gone."""
+    notes, later = [], {row.digest for row in stated["test"]}
+    names = "test"
+    for side in ("val", "train"):
+        kept = [row for row in stated[side] if row.digest not in later]
+        if gone := len(stated[side]) - len(kept):
+            notes.append(f"{gone} {side} pictures are byte-identical to {names} pictures and are left out of {side}")
+        stated[side] = kept
+        later |= {row.digest for row in kept}
+        names = "val or test" if kept else names
+    return notes
 
 
 def _sides(
@@ -131,12 +132,11 @@ def _remarks(sides: Sides, classes: Sequence[str]) -> list[str]:
             raise DataError(f"class {classes[lacking[0]]!r}: 0 readable train pictures; at least 1 is needed")
         if lacking and rows:
             notes.append(f"{len(lacking)} classes have no {side} picture, {classes[lacking[0]]!r} first")
-    found: defaultdict[str, set[SplitName]] = defaultdict(set)
-    for side, rows in sides.items():
-        for row in rows:
-            found[row.digest].add(side)
-    if straddling := sum(len(where) > 1 for where in found.values()):
-        notes.append(f"{straddling} pictures have byte-identical copies on two sides of the stated split; all are kept")
+    if not sides["test"]:
+        notes.append(
+            "train and val are stated, and no test: a sweep runs, but `retrain` will have nothing to open. Mark some "
+            "pictures as test, or share all of them out anew with --set split=70/15/15"
+        )
     return notes
 
 

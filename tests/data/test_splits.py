@@ -154,21 +154,33 @@ def test_a_pooled_split_ignores_what_the_source_states() -> None:
 
 
 def test_a_stated_split_is_taken_as_it_is() -> None:
-    entries = many([3, 3], "train") + many([1, 1], "val", prefix="v")
+    entries = many([3, 3], "train") + many([1, 1], "val", prefix="v") + many([2, 2], "test", prefix="t")
     split, notes = make_split(*imagined(entries), TrialConfig())
-    assert counts(split) == (6, 2, 0)
+    assert counts(split) == (6, 2, 4)
+    assert split.test_kind == "as given"
     assert notes == []
 
 
-def test_copies_across_a_stated_split_are_kept_and_counted() -> None:
-    entries = [*many([3, 3], "train"), *many([2, 2], "val", prefix="v"), (0, "0/1", "val"), (1, "v0/0", "train")]
+def test_where_a_stated_split_has_no_test_that_is_said() -> None:
+    entries = many([10, 10], "train") + many([3, 3], "val", prefix="v")
     split, notes = make_split(*imagined(entries), TrialConfig())
-    assert counts(split) == (7, 5, 0)
-    assert notes == ["2 pictures have byte-identical copies on two sides of the stated split; all are kept"]
+    assert counts(split) == (20, 6, 0)
+    assert "`retrain` will have nothing to open" in notes[0]
+
+
+def test_of_copies_across_a_stated_split_that_of_the_later_side_stays() -> None:
+    entries = [*many([3, 3], "train"), *many([2, 2], "val", prefix="v"), *many([2, 2], "test", prefix="t")]
+    copies = [(0, "v0/1", "train"), (1, "t0/0", "train"), (1, "t0/1", "val")]
+    split, notes = make_split(*imagined([*entries, *copies]), TrialConfig())
+    assert counts(split) == (6, 4, 4)
+    assert notes == [
+        "1 val pictures are byte-identical to test pictures and are left out of val",
+        "2 train pictures are byte-identical to val or test pictures and are left out of train",
+    ]
 
 
 def test_a_class_without_val_pictures_in_a_stated_split_is_said() -> None:
-    entries = [*many([3, 3], "train"), (1, "v", "val")]
+    entries = [*many([3, 3], "train"), (1, "v", "val"), *many([1, 1], "test", prefix="t")]
     assert make_split(*imagined(entries), TrialConfig())[1] == ["1 classes have no val picture, 'class 0' first"]
 
 
