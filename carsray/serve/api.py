@@ -116,7 +116,7 @@ def _add_gallery(app: FastAPI, catalogue: Catalogue) -> None:
         path = catalogue.thumbnail(row)
         if path is None:
             raise HTTPException(404, f"row {row}: the gallery has no such thumbnail")
-        return FileResponse(path, headers={"Cache-Control": "max-age=3600"})
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
 def _add_health(app: FastAPI, ready: Callable[[], Awaitable[bool]]) -> None:

@@ -1,6 +1,5 @@
 """What the service tells of a package without asking the model: its description, its thumbnails."""
 
-import csv
 from pathlib import Path
 
 from carsray.final.package.config_file import read_config
@@ -15,17 +14,16 @@ class Catalogue:
         self.side = read_config(package.config).packed_size
         """Pixels of the squares that the model takes."""
         self.about = describe(package)
-        self._package, self._thumbnails = package, _thumbnails(package)
+        self._package, self._thumbnails = package, package.thumbnails()
 
     def reread(self) -> None:
         """Take in the pictures that were added."""
-        thumbnails = _thumbnails(self._package)
+        thumbnails = self._package.thumbnails()
         self.about, self._thumbnails = describe(self._package), thumbnails
 
     def thumbnail(self, row: int) -> Path | None:
         """That of a row of the gallery, if there is one."""
-        name = self._thumbnails[row] if 0 <= row < len(self._thumbnails) else ""
-        return self._package.root / name if name else None
+        return self._thumbnails[row] if 0 <= row < len(self._thumbnails) else None
 
 
 def describe(package: Package) -> About:
@@ -36,7 +34,7 @@ def describe(package: Package) -> About:
     return About(
         name=facts["name"],
         classes=package.read_json(package.classes),
-        pictures=len(_thumbnails(package)),
+        pictures=len(package.thumbnails()),
         k=point["k"],
         distance=point["distance"],
         backbone=facts["model"]["backbone"],
@@ -45,9 +43,3 @@ def describe(package: Package) -> About:
         accuracy_interval=tested.get("test", {}).get("accuracy_interval"),
         test_pictures=tested.get("pictures", {}).get("test"),
     )
-
-
-def _thumbnails(package: Package) -> list[str]:
-    """Names within the package, by row; empty where there is none."""
-    with package.gallery_table.open(encoding="utf-8", newline="") as file:
-        return [line["thumbnail"] for line in csv.DictReader(file)]

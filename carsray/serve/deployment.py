@@ -12,7 +12,7 @@ from typing import Any
 
 from ray import serve
 from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.serve.exceptions import DeploymentUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 
 from carsray.cluster.connect import Node, connected
 from carsray.errors import ClusterError, ConfigError, DataError
@@ -86,24 +86,38 @@ def serving(folder: Path, placement: Placement, address: str | None = None) -> I
     """The service for the time of a with-block; yields its address.
 
     Raises PackageError for a folder that is no export, ConfigError where the port is taken, ClusterError where the
-    cluster is not there or cannot hold the replicas.
+    cluster is not there, cannot hold the replicas, or serves something else.
     """
     open_package(folder)
-    _check_port(placement.host, placement.port)
+    if address is None:
+        _check_port(placement.host, placement.port)
     with connected(address) as nodes:
         _check_room(nodes, placement)
-        logs = {"log_level": logging.WARNING, "enable_access_log": False}
-        where = {"host": placement.host, "port": placement.port}
-        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        _check_alone()
         try:
-            serve.start(proxy_location="HeadOnly", http_options=where, logging_config=logs)
-            serve.run(_application(folder.resolve(), placement), name=NAME, route_prefix="/", logging_config=logs)
-        except (RuntimeError, RayError) as error:  # an overloaded machine does not get it up within Ray's time
-            raise ClusterError(f"the service did not start: {_last_line(error)}") from None
-        try:
+            _start(folder.resolve(), placement)
             yield f"http://{placement.host}:{placement.port}/"
         finally:
             serve.shutdown()
+
+
+def _check_alone() -> None:
+    """Serve is one for a whole cluster: it would keep its port, and end with ours."""
+    running = serve.status()
+    if running.proxies or running.applications:
+        others = ", ".join(running.applications) or "without an application"
+        raise ClusterError(f"Ray Serve runs on this cluster already ({others}). End it, or choose another cluster")
+
+
+def _start(folder: Path, placement: Placement) -> None:
+    logs = {"log_level": logging.WARNING, "enable_access_log": False}
+    where = {"host": placement.host, "port": placement.port}
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        serve.start(proxy_location="HeadOnly", http_options=where, logging_config=logs)
+        serve.run(_application(folder, placement), name=NAME, route_prefix="/", logging_config=logs)
+    except (RuntimeError, RayError, RayServeException) as error:  # e.g. an overloaded machine is too slow for Ray
+        raise ClusterError(f"the service did not start: {_last_line(error)}") from None
 
 
 def _application(folder: Path, placement: Placement) -> Any:

@@ -6,6 +6,7 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 
 from carsray.serve.asgi import App, Message, Receive, Scope, Send
+from carsray.serve.crowd import SEARCHES
 
 
 class Counted:
@@ -32,7 +33,8 @@ class Counted:
             await self.app(scope, receive, noted)
         finally:
             # The pattern, not the path: whoever invents paths would fill the memory with them.
-            route = getattr(scope.get("route"), "path", "none")
+            # A search by picture that was refused unread has come to no route.
+            route = getattr(scope.get("route"), "path", SEARCHES if scope["path"] == SEARCHES else "none")
             self._requests.labels(route, str(status)).inc()
             self._seconds.labels(route).observe(time.perf_counter() - began)
 

@@ -3,18 +3,21 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.responses import Response
 from uploads import BAD, GOOD
 
 from carsray.final.package.model import load_model
 from carsray.serve.asgi import Message, Receive, Scope, Send
 from carsray.serve.crowd import Crowd
+from carsray.serve.metrics import Counted
 from carsray.serve.uploads import BoundedBody
 
 
@@ -215,6 +218,25 @@ def test_searches_beyond_the_crowd_are_refused_at_once_and_health_is_not() -> No
 
     asyncio.run(visit())
     assert statuses == [("/api/search", 503), ("/healthz", 200), *[("/api/search", 200)] * 3]
+
+
+def test_a_search_that_was_refused_unread_is_counted_as_a_search() -> None:
+    registry = CollectorRegistry()
+
+    async def full(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+
+    async def ignore(message: Message) -> None:
+        pass
+
+    async def nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    counted = Counted(full, registry)
+    for path in ("/api/search", "/made/up"):
+        asyncio.run(counted({"type": "http", "path": path}, nothing, ignore))
+    count = partial(registry.get_sample_value, "carsray_requests_total")
+    assert [count({"route": route, "status": "503"}) for route in ("/api/search", "none")] == [1, 1]
 
 
 def test_requests_are_counted_by_route_and_status(server: str) -> None:

@@ -56,7 +56,8 @@ def _unfinished(folder: SweepFolder, settings: SweepSettings) -> list[str]:
     why = (folder.read_runs() or [{}])[-1].get("why", INTERRUPTED)
     if ended >= settings.trials or why != INTERRUPTED:
         return []
-    return [f"the sweep is not finished, {ended} of {settings.trials} trials have ended: carsray resume {folder.name}"]
+    command = f"carsray resume {folder.arguments}"
+    return [f"the sweep is not finished, {ended} of {settings.trials} trials have ended: {command}"]
 
 
 def _shared_pictures(repetitions: Sequence[Repetition], split: DataSplit) -> list[str]:

@@ -42,7 +42,7 @@ def pick_finalists(folder: SweepFolder, space: Space, count: int, pictures: int)
     if not scored:
         raise ResultsError(
             f"{folder.root}: no trial has a score yet, so there is nothing to confirm. "
-            f"Go on with the sweep: carsray resume {folder.name}"
+            f"Go on with the sweep: carsray resume {folder.arguments}"
         )
     best = scored[0].score
     margin = NOISE * math.sqrt(best * (1 - best) / pictures)

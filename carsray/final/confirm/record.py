@@ -115,7 +115,7 @@ def winner_text(folder: SweepFolder, verdict: Verdict, asked: Asked) -> str:
         f"Made by: {asked.command}",
         *textwrap.wrap(statement(verdict), WIDTH),
         "",
-        f"Next:    carsray retrain {name}",
+        f"Next:    carsray retrain {folder.arguments}",
         f"Or:      carsray sweep SPACE --data DIR --from {folder.winner}#winner",
     ]
     lines = [

@@ -109,9 +109,12 @@ def _write_gallery(package: Package, source: Retrained, wanted: Wanted, bar: Bar
         with bar("Thumbnails") as report:
             write_thumbnails([(row, thumbnail_path(package, at)) for at, row in enumerate(rows)], report)
     point, chosen_by = source.search_point()
+    directed = bool(embeddings.any(axis=1).all())
+    if point is not None and point.needs_direction and not directed:
+        point, chosen_by = None, f"default, for {chosen_by} asks for directions and an embedding is zero"
     if point is None:
         # A small network may give zeros, which have no direction.
-        point = SearchPoint(distance="cosine" if embeddings.any(axis=1).all() else "euclidean")
+        point = SearchPoint(distance="cosine" if directed else "euclidean")
     write_search(package, embeddings, point, chosen_by)
 
 

@@ -1,5 +1,6 @@
 """The folder of an exported model: one property per file, checked whole before anything in it is used."""
 
+import csv
 import hashlib
 import json
 import os
@@ -67,6 +68,21 @@ class Package:
         except (OSError, ValueError) as error:
             raise PackageError(f"{self.sums}: cannot be read ({error}). {AGAIN}") from None
         return listed
+
+    def thumbnails(self) -> list[Path | None]:
+        """That of each row of the gallery, where there is one.
+
+        Raises PackageError for one that is no file of the package: whoever made it may name any file.
+        """
+        listed = self.digests()
+        try:
+            with self.gallery_table.open(encoding="utf-8", newline="") as file:
+                names = [line["thumbnail"] for line in csv.DictReader(file)]
+        except (OSError, KeyError, ValueError) as error:
+            raise PackageError(f"{self.gallery_table}: cannot be read ({error!r}). {AGAIN}") from None
+        if strangers := [name for name in names if name and name not in listed]:
+            raise PackageError(f"{self.gallery_table}: {strangers[0]!r} is no file of this package. {AGAIN}")
+        return [self.root / name if name else None for name in names]
 
     def write_sums(self) -> None:
         """List the SHA-256 of every file, as `sha256sum -c` reads it."""

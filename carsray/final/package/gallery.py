@@ -119,7 +119,8 @@ def read_gallery(package: Package) -> Gallery:
         arrays = safetensors.numpy.load_file(package.gallery)
         rows, labels = arrays["embeddings"].astype(np.float32), arrays["labels"]
         with package.gallery_table.open(encoding="utf-8", newline="") as file:
-            entries = [_entry(package, line) for line in csv.DictReader(file)]
+            lines = list(csv.DictReader(file))
+        entries = [_entry(*each) for each in zip(lines, package.thumbnails(), strict=True)]
         if not len(rows) == len(labels) == len(entries) or labels.tolist() != [entry[1] for entry in entries]:
             raise ValueError(f"{len(rows)} embeddings do not fit {len(entries)} lines of {package.gallery_table.name}")
     except ValidationError as error:
@@ -129,8 +130,7 @@ def read_gallery(package: Package) -> Gallery:
     return Gallery(rows, entries, point, _index(package))
 
 
-def _entry(package: Package, line: dict[str, str]) -> Entry:
-    thumbnail = package.root / line["thumbnail"] if line["thumbnail"] else None
+def _entry(line: dict[str, str], thumbnail: Path | None) -> Entry:
     return line["file"], int(line["label"]), line["class"], thumbnail
 
 

@@ -165,7 +165,11 @@ def _moved(package: Package, root: Path, shown: Path | None) -> Path | None:
 
 def _rows(paths: Sequence[Path]) -> Iterator[Row]:
     for path in paths:
-        yield Row(str(path), UNLABELLED, hashlib.sha256(path.read_bytes()).hexdigest())
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read any more ({error.strerror}); put it back") from None
+        yield Row(str(path), UNLABELLED, hashlib.sha256(content).hexdigest())
 
 
 def _chosen_by(package: Package) -> str:

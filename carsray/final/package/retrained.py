@@ -79,20 +79,21 @@ class Retrained:
 def read_retrained(sweep: SweepFolder) -> Retrained:
     """Read and check. Raises ResultsError where the retraining is missing, or is of other data than the sweep's."""
     path = sweep.root / "retrain" / "retrain.json"
+    command = f"carsray retrain {sweep.arguments}"
     if not path.is_file():
-        raise ResultsError(f"{path}: is not there. Train the winner first: carsray retrain {sweep.name}")
+        raise ResultsError(f"{path}: is not there. Train the winner first: {command}")
     try:
         summary = Summary.model_validate(read_object(path))
     except ValidationError as error:
-        raise ResultsError(f"{path}: {'; '.join(explain(error))}. Run carsray retrain {sweep.name} again") from None
+        raise ResultsError(f"{path}: {'; '.join(explain(error))}. Run {command} again") from None
     split = read_split(sweep.split)
     if (summary.fingerprint, tuple(summary.classes)) != (split.fingerprint, split.classes):
-        raise ResultsError(f"{path}: is of other data than {sweep.split}. Run carsray retrain {sweep.name} again")
+        raise ResultsError(f"{path}: is of other data than {sweep.split}. Run {command} again")
     checkpoint = path.parent / "seed-0" / "checkpoint.safetensors"
     network, info = load_checkpoint(checkpoint)
     config = trial_config(summary.config, str(path))
     if (info.config, info.classes) != (config, split.classes):
-        raise ResultsError(f"{checkpoint}: is not the model of {path.name}. Run carsray retrain {sweep.name} again")
+        raise ResultsError(f"{checkpoint}: is not the model of {path.name}. Run {command} again")
     settings = SweepSettings.model_validate(sweep.read_settings()["settings"])
     return Retrained(sweep, settings, split, summary, config, network)
 

@@ -51,7 +51,7 @@ def read_chosen(folder: SweepFolder, trial: int | None) -> Chosen:
     if chosen.config.schedule == "plateau" and len(chosen.val_losses) < chosen.config.epochs:
         raise ResultsError(
             f"{folder.root / 'finalists.json'}: {len(chosen.val_losses)} val_losses, and schedule plateau needs one "
-            f"for each of {chosen.config.epochs} epochs. Run carsray confirm {folder.name} again"
+            f"for each of {chosen.config.epochs} epochs. Run carsray confirm {folder.arguments} again"
         )
     return chosen
 
@@ -60,7 +60,7 @@ def _winner(folder: SweepFolder) -> Chosen:
     path = folder.root / "winner.toml"
     if not path.is_file():
         raise ResultsError(
-            f"{path}: no winner yet. Run carsray confirm {folder.name} first, "
+            f"{path}: no winner yet. Run carsray confirm {folder.arguments} first, "
             "or retrain a trial unconfirmed with --trial N"
         )
     config = load_experiments(path).of(WINNER).config()

@@ -73,8 +73,8 @@ def read_point(folder: RetrainFolder) -> Grid | None:
         return Grid(k=(int(chosen["k"]),), **one, tie=chosen["tie"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{folder.retrieval}: has no usable point ({error!r}). Run carsray retrieval {folder.sweep.name} again, "
-            "or delete it"
+            f"{folder.retrieval}: has no usable point ({error!r}). Run it again, or delete it: "
+            f"carsray retrieval {folder.sweep.arguments}"
         ) from None
 
 

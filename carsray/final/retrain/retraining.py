@@ -1,13 +1,13 @@
 """A retrain, from the winner to the numbers on test. Training and opening are two steps: the first may be repeated."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from carsray.cluster.connect import Node
-from carsray.cluster.tasks import Ended, Tasks, share
+from carsray.cluster.tasks import Tasks, share
 from carsray.commit import git_commit
 from carsray.config import RunConfig, SweepSettings
 from carsray.data.records import DataSplit
@@ -20,7 +20,7 @@ from carsray.final.retrain.folder import TWIN, RetrainFolder, Training
 from carsray.final.retrain.opening import check_opening, check_pictures, read_point, retrieval_scores, write_to_ledger
 from carsray.final.retrain.scores import compared, over_all_seeds, scored
 from carsray.final.retrain.tables import write_test_tables
-from carsray.final.retrain.trainings import plan_trainings, run_trainings
+from carsray.final.retrain.trainings import LOSSES, plan_trainings, run_trainings
 from carsray.final.retrain.twin import Judged, judge_twin, weights_of_twin
 from carsray.results import SweepFolder
 from carsray.retrieval.grid import Grid
@@ -90,8 +90,10 @@ def train_all(retrain: Retrain, nodes: Sequence[Node]) -> Judged:
     return judge_twin(retrain.folder, retrain.trainings, retrain.split, answers)
 
 
-def open_and_record(retrain: Retrain, judged: Judged, nodes: Sequence[Node]) -> dict[str, Any]:
-    """Open test, on the record; what retrain.json says then."""
+def open_and_record(
+    retrain: Retrain, judged: Judged, nodes: Sequence[Node], opened: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Open test, on the record; what retrain.json says then. ``opened`` is called once the opening is on record."""
     folder = retrain.folder
     check_pictures(retrain.split)  # the trainings may have taken days
     own = [folder.training(training.name) for training in retrain.trainings]
@@ -99,8 +101,9 @@ def open_and_record(retrain: Retrain, judged: Judged, nodes: Sequence[Node]) -> 
         training.name: each.checkpoint.read_bytes() for training, each in zip(retrain.trainings, own, strict=True)
     }
     count = write_to_ledger(folder, retrain.chosen, retrain.trainings, retrain.split)
+    opened()
     first = retrain.trainings[0]
-    events = list(_ask(nodes, retrain, open_test, share(weights), first.config, retrain.split, retrain.point))
+    events = _ask(nodes, retrain, open_test, share(weights), first.config, retrain.split, retrain.point)
     answers = {event.name: event for event in events if isinstance(event, Answers)}
     retrieved = next((event for event in events if isinstance(event, Retrieved)), None)
     write_test_tables(folder, retrain.split.test, answers[first.name], retrain.split.classes, judged.temperature)
@@ -109,19 +112,22 @@ def open_and_record(retrain: Retrain, judged: Judged, nodes: Sequence[Node]) -> 
     return record
 
 
-def _ask(nodes: Sequence[Node], retrain: Retrain, work: Any, *args: Any) -> Iterator[Any]:
-    """The events of one task on one share of the cluster. Raises SweepFailed where it cannot be done."""
+def _ask(nodes: Sequence[Node], retrain: Retrain, work: Any, *args: Any) -> list[Any]:
+    """The events of one task on one share of the cluster, begun again where its worker or node is lost: nobody has
+    seen an answer then, so that test is still in the same opening. Raises SweepFailed where it cannot be done.
+    """
     one = share_out(nodes, retrain.settings.model_copy(update={"trials": 1}))
-    tasks = Tasks(one.cpus, one.gpus)
-    tasks.start(work.__name__, work, *args, RunConfig(threads=one.threads, cache=retrain.settings.cache))
-    for _, event in tasks.events():
-        match event:
-            case Impossible(problem) | Ended(problem) if problem:
-                raise SweepFailed(f"{retrain.folder.root}: the trained networks could not be measured: {problem}")
-            case Ended():
-                return
-            case _:
-                yield event
+    tasks, run = Tasks(one.cpus, one.gpus), RunConfig(threads=one.threads, cache=retrain.settings.cache)
+    for left in range(LOSSES, -1, -1):
+        tasks.start(work.__name__, work, *args, run)
+        *events, end = [event for _, event in tasks.events()]
+        if not end.lost or not left:
+            break
+    reasons = [event.reason for event in events if isinstance(event, Impossible)] + [end.problem] * bool(end.problem)
+    if reasons:
+        why = reasons[0].splitlines()[0]
+        raise SweepFailed(f"{retrain.folder.root}: the trained networks could not be measured: {why}")
+    return events
 
 
 def _record(

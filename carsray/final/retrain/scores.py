@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from carsray.final.confirm.certainty import Answers as Repetition
+from carsray.final.confirm.certainty import assess
 from carsray.final.retrain.answering import Answers
 from carsray.final.retrain.calibration import calibration_error, log_loss
-from carsray.interval import of_averages, of_paired_difference, over_seeds, wilson
+from carsray.interval import of_averages, of_paired_difference, wilson
 from carsray.training.answers import answer_metrics
 from carsray.training.metrics import classification_metrics
 
@@ -39,7 +41,11 @@ def compared(merged: Answers, twin: Answers) -> Scores:
 
 
 def over_all_seeds(answers: Sequence[Answers]) -> Scores:
-    """The accuracy of each seed on these pictures, their mean, and its interval where there are several."""
+    """The accuracy of each seed on these pictures, their mean, and its interval where there are several: for other
+    seeds and other pictures.
+    """
     by_seed = [float(each.right.mean()) for each in answers]
-    interval = list(over_seeds(by_seed)) if len(by_seed) > 1 else None
+    pictures = np.arange(len(answers[0].labels))
+    certainty = assess([Repetition(0, pictures, each.right) for each in answers])
+    interval = list(certainty.interval(0)) if len(by_seed) > 1 else None
     return {"test_by_seed": by_seed, "mean": float(np.mean(by_seed)), "mean_interval": interval}

@@ -64,7 +64,7 @@ def run_trainings(
         name, reason = next(iter(failures.items()))
         raise SweepFailed(
             f"{folder.training(name).root}: could not be trained: {reason.splitlines()[0]}. Test stays closed; what is "
-            f"done is kept. Mend it and run again: carsray retrain {folder.sweep.name}"
+            f"done is kept. Mend it and run again: carsray retrain {folder.sweep.arguments}"
         )
 
 

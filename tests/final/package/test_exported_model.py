@@ -122,7 +122,7 @@ print(any(event == "open" and name.endswith("model.safetensors") for event, name
         ("calibration.json", b"[]", "temperature = None"),
         ("gallery.safetensors", b"", "gallery.safetensors: is no gallery"),
         ("gallery.csv", b"row,file,label,class,thumbnail\n0,a.jpg,0,x,\n", "do not fit 1 lines of gallery.csv"),
-        ("gallery.csv", b"row,file\n0,a.jpg\n", "is no gallery"),
+        ("gallery.csv", b"row,file\n0,a.jpg\n", "gallery.csv: cannot be read"),
         ("retrieval.json", b'{"point": {"k": 0}}', "retrieval.json: k = 0"),
         ("retrieval.json", b"{}", "is no gallery"),
     ],

@@ -29,6 +29,7 @@ def written(folder: Path, rows: np.ndarray, point: SearchPoint) -> Package:
     write_embeddings(package, rows, labels.astype(np.int64))
     write_table(package, entries_of(package, listed, ["a", "b"], Path("/data"), pictures=False))
     write_search(package, rows, point, "default")
+    package.write_sums()
     return package
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from carsray.errors import PackageError, ResultsError
 from carsray.final.package.folder import Package, check_free, open_package, written_whole
+from carsray.final.package.gallery import read_gallery
 
 
 @pytest.fixture
@@ -51,6 +52,16 @@ def test_a_list_that_leads_out_of_the_package_is_refused(copy: Path) -> None:
     (copy.parent / "secret").write_text("")
     with pytest.raises(PackageError, match=r"lacks \.\./secret"):
         open_package(copy)
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "../../secret", "export.json.bak"])
+def test_a_gallery_that_names_other_files_is_refused(copy: Path, place: str) -> None:
+    """A service would hand them out."""
+    table = Package(copy).gallery_table
+    table.write_text(table.read_text().replace("gallery/00003.jpg", place))
+    Package(copy).write_sums()
+    with pytest.raises(PackageError, match="is no file of this package"):
+        read_gallery(open_package(copy))
 
 
 def test_a_persons_notes_beside_the_files_do_no_harm(copy: Path) -> None:

@@ -34,7 +34,7 @@ def test_each_seed_has_initial_weights_and_views_of_its_own(tmp_path: Path) -> N
 
 def test_without_a_winner_confirm_comes_first(tmp_path: Path) -> None:
     with pytest.raises(
-        ResultsError, match=r"winner\.toml: no winner yet\. Run carsray confirm cars first, or .*--trial N"
+        ResultsError, match=r"winner\.toml: no winner yet\. Run carsray confirm cars --results .* first, or .*--trial N"
     ):
         read_chosen(swept(tmp_path), None)
 
