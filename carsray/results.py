@@ -128,6 +128,11 @@ class SweepFolder:
             raise ResultsError(
                 f"{self.root}: another process works on this sweep. Wait for its end, or stop it"
             ) from None
+        except OSError as error:
+            raise ResultsError(
+                f"{self.root.parent}: cannot be written ({error.strerror}), and work on a sweep begins with its lock "
+                "there. Mend the folder, or copy the sweep to one of yours"
+            ) from None
         try:
             yield
         finally:
@@ -138,8 +143,8 @@ class SweepFolder:
         try:
             with self.alone():
                 return False
-        except ResultsError:
-            return True
+        except ResultsError as error:
+            return isinstance(error.__context__, Timeout)  # where it cannot be written, nobody can be at work
 
     def append_run(self, event: str, **facts: Any) -> None:
         """Note that a process began or ended to work on the sweep."""

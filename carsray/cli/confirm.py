@@ -74,13 +74,13 @@ def _show(folder: "SweepFolder", verdict: "Verdict", statement: str) -> None:
         console.width = 200  # a file or a pipe has no edge
     console.print(finalists_table(verdict))
     for line in settings_lines(verdict):
-        console.print(line)
+        console.print(line, markup=False)
     console.print()
-    console.print(statement)
+    console.print(statement, markup=False)
     console.print("Curse: by how many points the search said more, the luck of being picked.")
     for path, what in (
         (folder.winner, "the winner, for retrain, sweep --from and reproduce"),
         (folder.finalists, "all finalists"),
         (folder.finalists_json, "the same with every repetition, and how it was found"),
     ):
-        console.print(f"  {path}  {what}")
+        console.print(f"  {path}  {what}", markup=False)

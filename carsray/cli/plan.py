@@ -61,8 +61,8 @@ def _print_cost(space: "Space", made: "Plan") -> None:
     if resources.gpus:
         click.echo(f"GPU-hours: about {made.gpu_hours:.1f}")
         click.echo(gpu_advice(resources.gpus, made.trials_per_gpu))
-    need, free = (made.pack_bytes + made.checkpoint_bytes) / 2**30, made.free_bytes / 2**30
-    click.echo(f"Disk: {need:.2f} GiB (pack and checkpoints), {free:.0f} GiB free")
+    need, free = (made.pack_bytes + made.kept_bytes) / 2**30, made.free_bytes / 2**30
+    click.echo(f"Disk: at most {need:.2f} GiB (pack, weights and snapshots), {free:.0f} GiB free")
     if need > free:
         click.echo(
             "warning: that does not fit. Free space, or choose other folders with --results and --cache", err=True

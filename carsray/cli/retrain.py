@@ -11,9 +11,11 @@ import click
 
 from carsray.cli.sweep import RESULTS, STORAGE
 from carsray.cli.tracked import followed
+from carsray.errors import SweepFailed
 
 if TYPE_CHECKING:
     from carsray.final.retrain.retraining import Retrain
+    from carsray.storage.watch import Watch
 
 
 @click.command()
@@ -65,10 +67,10 @@ def retrain(
     from carsray.final.retrain.retraining import Request, prepare
     from carsray.storage.work import at_work
 
-    with at_work(results, name, storage, partial(click.echo, err=True)) as (sweep, _), followed(sweep):
+    with at_work(results, name, storage, partial(click.echo, err=True)) as (sweep, watch), followed(sweep):
         asked = prepare(sweep, Request(seeds, decay, trial, again, workers))
         _announce(asked)
-        record = _run(asked, address)
+        record = _run(asked, address, watch)
     if as_json:
         click.echo(json.dumps(record, indent=2))
     else:
@@ -77,23 +79,31 @@ def retrain(
         print_retrain(asked.folder, record)
 
 
-def _run(asked: "Retrain", address: str | None) -> dict[str, Any]:
+def _run(asked: "Retrain", address: str | None, watch: "Watch") -> dict[str, Any]:
     """Train, then open test. Ctrl-C exits with 130 and the command that goes on."""
     from carsray.cluster.connect import connected
     from carsray.final.retrain.retraining import noted, open_and_record, train_all
     from carsray.tuning.signals import terminated_as_interrupted
 
     command = shlex.join(["carsray", *sys.argv[1:]])
-    stopped = f"Stopped. What is trained is kept, and test is closed; to go on: {command}"
+    stopped, counts = f"Stopped. What is trained is kept, and test is closed; to go on: {command}", ""
+
+    def note_opening() -> None:
+        nonlocal stopped, counts
+        watch.due.set()  # a mirror is to know of it at once
+        again = "" if "--again" in sys.argv else " --again"
+        counts = f"That opening of test counts; to open it once more: {command}{again}"
+        stopped = f"Stopped while test was open. {counts}"
+
     try:
         with connected(address) as nodes, terminated_as_interrupted(), noted(asked.folder):
             judged = train_all(asked, nodes)
-            again = "" if "--again" in sys.argv else " --again"
-            stopped = f"Stopped while test was open: that opening counts. To open it once more: {command}{again}"
-            return open_and_record(asked, judged, nodes)
+            return open_and_record(asked, judged, nodes, note_opening)
     except KeyboardInterrupt:
         click.echo(stopped, err=True)
         sys.exit(130)
+    except SweepFailed as error:
+        raise SweepFailed(f"{error}. {counts}") if counts else error from None
 
 
 def _announce(asked: "Retrain") -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from carsray.final.retrain.folder import RetrainFolder
@@ -42,9 +43,9 @@ def print_retrain(folder: RetrainFolder, record: dict[str, Any]) -> None:
         (folder.training("seed-0").checkpoint, "the weights to export"),
         (folder.ledger, "every opening of test"),
     ):
-        console.print(f"  {path}  {what}")
-    where = "" if str(folder.sweep.root.parent) == "results" else f" --results {folder.sweep.root.parent}"
-    console.print(f"\nNext: carsray export {folder.sweep.name} DIR{where}")
+        console.print(f"  {path}  {what}", markup=False)
+    name, where, place = folder.sweep.arguments.partition(" --results ")
+    console.print(f"\nNext: carsray export {name} DIR{where}{place}", markup=False)
 
 
 def _table(record: dict[str, Any]) -> Table:
@@ -92,7 +93,7 @@ def _of_average(average: dict[str, Any]) -> str:
 
 def _of_retrieval(record: dict[str, Any]) -> Iterator[str]:
     if record["retrieval_problem"]:
-        yield f"[yellow]warning:[/] no retrieval on test: {record['retrieval_problem']}"
+        yield f"[yellow]warning:[/] no retrieval on test: {escape(record['retrieval_problem'])}"
     if found := record["retrieval"]:
         point, (low, high) = found["point"], found["accuracy_interval"]
         yield (
@@ -115,9 +116,9 @@ def _weakest(folder: RetrainFolder) -> Iterator[str]:
     pairs = _rows(folder.root / "confused-test.csv")[:SHOWN]
     if pairs:
         told = (f"{row['true']} for {row['taken_for']} ({row['times']} of {row['of']})" for row in pairs)
-        yield f"Most often confused: {'; '.join(told)}"
+        yield escape(f"Most often confused: {'; '.join(told)}")
     classes = sorted((row for row in _rows(folder.classes) if row["pictures"]), key=lambda row: row["f1"])[:SHOWN]
-    yield f"Weakest classes by F1: {'; '.join(f'''{row['class']} {row['f1']:.2f}''' for row in classes)}"
+    yield escape(f"Weakest classes by F1: {'; '.join(f'''{row['class']} {row['f1']:.2f}''' for row in classes)}")
 
 
 def _rows(path: Path) -> Sequence[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """``carsray retrieval``."""
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,11 @@ from carsray.cli.tracked import followed
 if TYPE_CHECKING:
     from carsray.progress import Report
     from carsray.retrieval.evaluate import Search
+    from carsray.retrieval.grid import Grid
     from carsray.retrieval.source import EmbedRows
     from carsray.retrieval.summary import Searched
 
+USUAL = Path("search_spaces/retrieval.toml")
 Protocol = Literal["same-classes", "leave-one-out"]
 
 
@@ -63,25 +65,26 @@ def retrieval(
 
     if sum(given is not None for given in (trial, checkpoint, embeddings)) > 1:
         raise ConfigError("--trial, --checkpoint, --embeddings: each names what to search; give one")
-    grid = load_grid(space or _usual_grid())
+    grid = load_grid(space) if space else _usual_grid()
     with ExitStack() as stack:
+        if embeddings is None:
+            stack.enter_context(followed(open_sweep(results, name)))  # a key that is refused is told before the work
         find, work = _on_cluster(stack, address)
         searched = _searched(results, name, trial, checkpoint, embeddings, work, stack)
         searched = replace(searched, alone=protocol == "leave-one-out")
-        outcomes = evaluate_grid(*searched.sides, grid, find, stack.enter_context(bar("Searching")))
-    with followed(open_sweep(results, name)) if embeddings is None else nullcontext():
+        with bar("Searching") as report:
+            outcomes = evaluate_grid(*searched.sides, grid, find, report)
         write_results(searched, outcomes, grid)
     if index:
         write_index(searched, index, outcomes)
     print_best(searched, outcomes, grid)
 
 
-def _usual_grid() -> Path:
-    """The one that is here, else that of carsray's own checkout."""
-    from carsray.published.experiments_file import checkout
+def _usual_grid() -> "Grid":
+    """The one that is here, else the same without a file."""
+    from carsray.retrieval.grid import Grid, load_grid
 
-    here = Path("search_spaces/retrieval.toml")
-    return here if here.exists() else checkout() / here
+    return load_grid(USUAL) if USUAL.exists() else Grid()
 
 
 def _on_cluster(stack: ExitStack, address: str | None) -> "tuple[Search, EmbedRows]":

@@ -39,6 +39,7 @@ class Stage:
 @click.option(
     "--export", "package", type=click.Path(path_type=Path), help="Folder of the exported model; else NAME-model."
 )
+@click.option("--no-onnx", is_flag=True, help="Leave out model.onnx, which needs the packages of carsray[export].")
 @click.option("--address", help="A running Ray cluster (auto, or HOST:PORT); else this machine.")
 @RESULTS
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF CARSRAY SWEEP]...")
@@ -48,6 +49,7 @@ def run(
     top: int,
     seeds: int,
     package: Path | None,
+    no_onnx: bool,
     address: str | None,
     results: Path,
     options: tuple[str, ...],
@@ -66,16 +68,21 @@ def run(
     folder = SweepFolder(results / name)
     place = ["--results", str(results)]
     where = ["--address", address] if address else []
-    begin = [str(space), "--name", name, *place, *where, *options]
+    begin = [str(space), "--name", name, *place, *where, *options, "--or-resume"]
     again = shlex.join(["carsray", *sys.argv[1:]])
-    for stage in _stages(folder, begin, place, where, (top, seeds), package or Path(f"{name}-model")):
+    leaves_out = ["--no-onnx"] if no_onnx else []
+    if not no_onnx:
+        from carsray.final.package.onnx_file import require_onnx
+
+        require_onnx()  # told now, not after hours
+    for stage in _stages(folder, begin, place, where, (top, seeds), package or Path(f"{name}-model"), leaves_out):
         if stage.done():
             click.echo(f"{stage.name}: done before", err=True)
             continue
         words = stage.words()
         click.secho(f"\n$ {shlex.join(['carsray', *words])}", bold=True, err=True)
         if code := _call(words):
-            click.echo(f"{stage.name} ended with exit code {code}. To go on: {again}", err=True)
+            click.echo(f"{stage.name} ended with exit code {code}. To go on, once that is seen to: {again}", err=True)
             sys.exit(code)
     _print_end(folder, package or Path(f"{name}-model"))
 
@@ -87,6 +94,7 @@ def _stages(
     where: list[str],
     confirmed: tuple[int, int],
     package: Path,
+    leaves_out: list[str],
 ) -> Iterator[Stage]:
     name, (top, seeds) = folder.name, confirmed
 
@@ -107,8 +115,17 @@ def _stages(
     yield Stage("confirm", confirm, folder.winner.exists)
     yield Stage("retrieval", retrieval, (folder.root / "retrieval.json").exists)
     yield Stage("retrain", lambda: ["retrain", name, *place, *where], retrained.exists)
-    yield Stage("export", lambda: ["export", name, str(package), *place], (package / "SHA256SUMS").exists)
+    yield Stage(
+        "export",
+        lambda: ["export", name, str(package), *leaves_out, *place],
+        lambda: _same(package / "record" / "retrain.json", retrained),
+    )
     yield Stage("report", lambda: ["report", name, *place], lambda: False)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are there and say the same: a package may be of an earlier retrain, or of another sweep."""
+    return one.exists() and other.exists() and one.read_bytes() == other.read_bytes()
 
 
 def _swept(folder: "SweepFolder") -> bool:

@@ -38,9 +38,9 @@ def serve(folder: Path, port: int, host: str, replicas: int, gpus: float, addres
     from carsray.serve.deployment import Placement, serving
 
     stopped = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stopped.set())
     with serving(folder, Placement(host, port, replicas, gpus), address) as where:
+        for name in (signal.SIGINT, signal.SIGTERM):  # not before: it may never start, and Ray sets its own
+            signal.signal(name, lambda *_: stopped.set())
         click.echo(f"Serving {folder} at {where} (Ctrl-C ends it)")
         stopped.wait()
     click.echo("Stopped", err=True)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
@@ -80,7 +81,8 @@ def _print_failures(console: Console, rows: Sequence[TrialRow]) -> None:
     failed = [row for row in rows if row.state == "failed"]
     if failed:
         first = failed[0]
-        console.print(f"[red]{len(failed)} trials failed;[/] the first, trial {first.trial}:", first.reason.strip())
+        reason = escape(first.reason.strip())  # a traceback has brackets of its own
+        console.print(f"[red]{len(failed)} trials failed;[/] the first, trial {first.trial}:", reason)
 
 
 def _print_paths(console: Console, folder: SweepFolder, best: TrialRow) -> None:
@@ -92,7 +94,7 @@ def _print_paths(console: Console, folder: SweepFolder, best: TrialRow) -> None:
         (folder.study, "the Optuna study"),
     ):
         if path.exists():
-            console.print(f"  {path}  {what}")
+            console.print(f"  {path}  {what}", markup=False)
     kept = [path for trial in folder.all_trials() for path in (trial.checkpoint, trial.snapshot) if path.exists()]
     if kept:
         console.print(f"Weights and snapshots on disk: {decimal(sum(path.stat().st_size for path in kept))}")

@@ -1,5 +1,6 @@
 """``carsray sweep`` and ``carsray resume``."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -60,7 +61,7 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
             checked()
         tracker.check()
         folder = create_sweep(results, name)
-        begin_record(folder, asked.space, split, asked.settings)
+        begin_record(folder, asked.space, split, asked.settings, shlex.join(["carsray", *sys.argv[1:]]))
         _run(results, folder.name, tracker=tracker)
 
 
@@ -82,10 +83,12 @@ def resume(name: str, storage: str | None, results: Path) -> None:
 @click.argument("name")
 @click.option("--trials", type=click.IntRange(1), help="So many trials more.")
 @decorated(BUDGETS)
+@STORAGE
 @RESULTS
 def extend(
     name: str,
     results: Path,
+    storage: str | None,
     trials: int | None,
     budget_hours: float | None,
     budget_gpu_hours: float | None,
@@ -101,7 +104,7 @@ def extend(
     changed = {key: value for key, value in limits.items() if value is not None}
     if not trials and not changed:
         raise click.UsageError("Say what the sweep is to have more of: --trials, --budget-hours, ...")
-    _run(results, name, trials or 0, changed)
+    _run(results, name, trials or 0, changed, storage)
 
 
 def _has_begun(results: Path, name: str, storage: str | None) -> bool:
@@ -140,6 +143,7 @@ def _run(
     if storage is None:
         open_sweep(results, name)  # a wrong name is told before the imports below
     from carsray.cli.summary import print_summary
+    from carsray.cluster.connect import connected
     from carsray.data.pack import ensure_pack
     from carsray.progress import bar
     from carsray.storage.work import at_work
@@ -147,13 +151,16 @@ def _run(
 
     with ExitStack() as stack:
         folder, watch = stack.enter_context(at_work(results, name, storage, partial(click.echo, err=True)))
-        extend_record(folder, more, limits or {})
         space, split, settings = read_record(folder)
         tracker = tracker or stack.enter_context(tracking_of(settings))
         for title, part in (("Packing train", split.train), ("Packing val", split.val)):
             with bar(title) as report:
                 ensure_pack(part, first_config(space), settings.cache, report)
         tracker.check()
+        if more or limits:
+            stack.enter_context(connected(settings.address))  # who has to call again is not to get the trials twice
+            extend_record(folder, more, limits or {})
+            settings = read_record(folder)[-1]
         tracker.follow(folder)
         rows = run_sweep(folder, space, split, settings, read_rows(folder), watch)
         tracker.end()

@@ -25,11 +25,14 @@ def tracking_of(settings: SweepSettings) -> Iterator["Tracker"]:
 
 @contextmanager
 def followed(folder: "SweepFolder") -> Iterator[None]:
-    """Track what a command adds to the record of an earlier sweep, in the way that the sweep was tracked."""
-    from carsray.tracking.login import choose
+    """Track what a command adds to the record of an earlier sweep, in the way that the sweep was tracked.
+
+    These commands have no --wandb: WANDB_MODE=disabled turns it off.
+    """
+    from carsray.tracking.login import choose, turned_off
 
     settings = SweepSettings.model_validate(folder.read_settings()["settings"])
-    if choose(settings.wandb).mode == "off":  # the sweep has said so
+    if turned_off() or choose(settings.wandb).mode == "off":  # the environment or the sweep has said so
         yield
         return
     with tracking_of(settings) as tracker:

@@ -63,7 +63,7 @@ def _look(folder: "SweepFolder") -> "tuple[list[TrialRow], float]":
     from carsray.leaderboard import read_rows
     from carsray.tuning.budget import spans_worked
 
-    ends = [line["time"] for trial in folder.all_trials() for line in trial.read_history()]
+    ends = [line["time"] for trial in folder.all_trials() for line in trial.read_history() if "time" in line]
     now = [{"event": "ended", "time": time.time()}] if not _end(folder) else []
     spans = spans_worked([*folder.read_runs(), *now], ends)
     return read_rows(folder), sum(ended - began for began, ended in spans)

@@ -31,10 +31,11 @@ class About:
 
 
 def table_title(rows: Sequence[Row]) -> str:
-    """Which pictures a table is about."""
+    """Which pictures a table is about, and what its intervals hold for."""
     first = rows[0]
     where = f"test ({first.test_kind})" if first.split == "test" else "validation"
-    return f"{where}, {first.pictures:,} pictures"
+    over = f"; intervals for other seeds on the same pictures, from {first.seeds}" if first.seeds > 1 else ""
+    return f"{where}, {first.pictures:,} pictures{over}"
 
 
 def by_table(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:

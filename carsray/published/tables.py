@@ -38,7 +38,7 @@ class Row:
     reproduced: float
     """The mean over seeds."""
     interval: Interval
-    """Where the true value lies with 95 %: by the pictures for one seed, over the seeds for more."""
+    """95 %: for one seed where the value for other pictures lies, for more that for other seeds on these pictures."""
     seeds: int
     pictures: int
 

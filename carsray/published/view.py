@@ -63,7 +63,7 @@ class View:
 
     def progress(self, run: Shown, epoch: int, share: float) -> None:
         """Within an epoch."""
-        self._lines[run.name] = _Line("training", epoch - 1 + share, self._lines[run.name].note)
+        self._lines[run.name] = _Line("training", max(0.0, epoch - 1 + share), self._lines[run.name].note)
 
     def epoch(self, run: Shown, epoch: int, metrics: dict[str, float]) -> None:
         """An epoch has ended."""

@@ -55,7 +55,7 @@ def origin(sweep: Sweep) -> Origin:
 
 
 def _commands(sweep: Sweep) -> Iterator[str]:
-    """Commands that lead to this again."""
+    """Commands that lead to this again: as they were typed, where that is on record."""
     settings, name = sweep.settings, sweep.arguments
     pins = [part for key, value in sweep.space.pinned.items() for part in ("--set", f"{key}={_plain(value)}")]
     limits = {
@@ -69,7 +69,7 @@ def _commands(sweep: Sweep) -> Iterator[str]:
     asked = [part for option, value in limits.items() if value is not None for part in (option, _plain(value))]
     size = ["--trials", str(settings.trials), "--seed", str(settings.seed)]
     begin = ["carsray", "sweep", str(sweep.folder.space), "--data", str(settings.data)]
-    yield shlex.join([*begin, *pins, *size, *asked]) + f" --name {name}"
+    yield sweep.facts.get("command") or shlex.join([*begin, *pins, *size, *asked]) + f" --name {name}"
     if confirmed := sweep.findings.confirmed:
         yield str(confirmed.get("command") or f"carsray confirm {name}")
     if sweep.findings.retrieved:
@@ -81,7 +81,7 @@ def _commands(sweep: Sweep) -> Iterator[str]:
 def _plain(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value)
 
 
 def _sentence(sweep: Sweep) -> str:

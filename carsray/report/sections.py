@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from carsray.data.remote import local_paths
 from carsray.data.seal import sealed
 from carsray.progress import Report
 from carsray.report.answers import find_answers
@@ -39,7 +40,7 @@ class Section:
 def sections(sweeps: Sequence[Sweep], report: Report) -> list[Section]:
     """All sections of the first sweep's page. Test pictures stay sealed until retrain has opened them."""
     sweep, name = sweeps[0], sweeps[0].arguments
-    shut = nullcontext() if sweep.findings.test_is_open else sealed(row.path for row in sweep.split.test)
+    shut = nullcontext() if sweep.findings.test_is_open else sealed(local_paths(sweep.split.test, sweep.settings.cache))
     with shut:
         pictures = Thumbnails(sweep.split, sweep.settings.cache)
         answers = find_answers(sweep, report)

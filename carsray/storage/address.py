@@ -63,6 +63,11 @@ def is_remote(text: str) -> bool:
     return "://" in text
 
 
+def _has_secret(bucket: str, options: str) -> bool:
+    """A secret key may contain a slash: then what is taken for the bucket ends within it, and has a colon only."""
+    return any(mark in bucket for mark in "@:") or "@" in options
+
+
 def parse_address(text: str, option: str = "--storage") -> Address:
     """The address that a person gave with an option; a path may be relative to the current folder.
 
@@ -71,9 +76,13 @@ def parse_address(text: str, option: str = "--storage") -> Address:
     if not is_remote(text):
         return Address("file", "", str(Path(text).expanduser().resolve()).strip("/"))
     parts = _PARTS.fullmatch(text)
-    if parts and "@" in parts["bucket"]:
-        shown = f"{parts['scheme']}://...@{parts['bucket'].rpartition('@')[2]}/..."
-        raise ConfigError(f"{option} {shown}: no secrets here, they would be written down. Set them in the environment")
+    if parts and _has_secret(parts["bucket"], parts["options"] or ""):
+        raise ConfigError(
+            f"{option} {parts['scheme']}://...: no secrets here, they would be written down. "
+            "Set them in the environment"
+        )
+    if not parts and "@" in text:
+        raise ConfigError(f"{option} {text.partition('://')[0]}://...: must be {FORMS}")  # the rest may be a secret
     if not parts or parts["scheme"] not in ("s3", "gs"):
         raise ConfigError(f"{option} {text}: must be {FORMS}")
     said = dict(pair.split("=", 1) for pair in (parts["options"] or "").split("&") if pair)

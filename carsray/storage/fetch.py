@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import PurePosixPath
+from typing import Any
 
 from carsray.errors import ResultsError, StorageError
 from carsray.files import write_text
@@ -18,16 +19,22 @@ def has_record(place: Place) -> bool:
     return read_journal(place) is not None
 
 
-def fetch_record(place: Place, folder: SweepFolder, report: Report = silent) -> None:
-    """Copy a record into a folder that is not there yet; it is whole or not there.
-
-    Raises ResultsError where there is no record, or no room for it, and StorageError where it cannot be read.
-    """
+def require_record(place: Place) -> dict[str, Any]:
+    """The journal of a sweep's mirror. Raises ResultsError where there is none, with the names that there are."""
     journal = read_journal(place)
     if journal is None:
         there = ", ".join(Place(place.address.parent).folders())
         known = f"Sweeps there: {there}" if there else "There are no sweeps"
         raise ResultsError(f"{place.address}: is no sweep. {known}")
+    return journal
+
+
+def fetch_record(place: Place, folder: SweepFolder, report: Report = silent) -> None:
+    """Copy a record into a folder that is not there yet; it is whole or not there.
+
+    Raises ResultsError where there is no record, or no room for it, and StorageError where it cannot be read.
+    """
+    journal = require_record(place)
     partial = SweepFolder(folder.root.with_name(f".{folder.name}.partial"))
     shutil.rmtree(partial.root, ignore_errors=True)
     names = [found.name for found in place.objects() if found.name not in (JOURNAL, LEASE)]

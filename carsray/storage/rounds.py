@@ -4,7 +4,7 @@ A resume decides by the small files: settings, runs, and the config, state and h
 one moment, though they are many objects. So a round first writes all those that have changed into one object, the
 journal, which is whole or not there, and then each to its own name: whoever fetches the record puts the journal over it
 (fetch.py). Before the journal go the files without which its states would promise too much, the weights of trials that
-have ended; after it the snapshots, so that none is ahead of its trial's history, then the rest, then deletions.
+have ended; after it the snapshots, so that none is ahead of its trial's history, then deletions, then the rest.
 """
 
 import json
@@ -94,11 +94,12 @@ def mirror_round(
         else:
             place.write(name, text.encode())
     _send(folder, place, sent, captured.snapshots, captured.snapshots)
-    _send(folder, place, sent, _others(folder, whole))
+    # Before the others: the weights of an earlier training are not to stand beside the settings of a new one.
     for name in captured.gone:
         if not (folder.root / name).exists():
             place.delete(name)
             del sent.stamps[name]
+    _send(folder, place, sent, _others(folder, whole))
     pending.clear()
 
 

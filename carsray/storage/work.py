@@ -9,7 +9,8 @@ from carsray.files import write_json
 from carsray.progress import bar
 from carsray.results import SweepFolder, open_sweep
 from carsray.storage.address import Address, parse_address
-from carsray.storage.fetch import fetch_record, has_record, require_no_newer
+from carsray.storage.fetch import fetch_record, has_record, require_no_newer, require_record
+from carsray.storage.lease import NAME as LEASE
 from carsray.storage.lease import Owner, take_lease
 from carsray.storage.mirror import mirrored
 from carsray.storage.place import Place
@@ -58,6 +59,8 @@ def at_work(
             yield folder, Watch()
             return
         place = Place(_apart(storage, results)) / name
+        if not folder.settings.is_file() and place.read(LEASE) is None:
+            require_record(place)  # before the lease, which would leave a trace of a name that is no sweep's
         lease = take_lease(place, Owner.of(folder.root), tell)
         try:
             if folder.settings.is_file():

@@ -49,7 +49,10 @@ class TrackerProcess:
         answer = self._answer()
         if not isinstance(answer, Ready):
             self.kill()
-            raise TrackingError("W&B: its SDK gives no answer. Look at it with: wandb status; or use --wandb off")
+            raise TrackingError(
+                "W&B: its SDK gives no answer. Look at it with: wandb status; or do without: "
+                "--wandb off for a sweep, WANDB_MODE=disabled for what follows it"
+            )
         if answer.refused:
             self.kill()
             raise TrackingError(answer.refused)

@@ -38,8 +38,7 @@ def choose(asked: Mode | None) -> Choice:
 
     the record is enough to send the sweep later, so files in W&B's own format are for those alone who ask for them.
     """
-    said = ENVIRONMENT.get(os.environ.get("WANDB_MODE", "").lower())
-    wanted = asked or said
+    wanted = asked or _said()
     if wanted in ("off", "offline"):
         return Choice(wanted)
     if wandb_login():
@@ -49,6 +48,15 @@ def choose(asked: Mode | None) -> Choice:
             "offline", "W&B: there is no key (wandb login, or WANDB_API_KEY), so its files stay here: offline"
         )
     return Choice("off", "W&B: no key, so nothing is sent; carsray wandb sync can do it later")
+
+
+def turned_off() -> bool:
+    """Whether the environment says that W&B is to be left alone."""
+    return _said() == "off"
+
+
+def _said() -> Mode | None:
+    return ENVIRONMENT.get(os.environ.get("WANDB_MODE", "").lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,8 @@ def log_in() -> Account:
     except wandb.errors.AuthenticationError as error:
         if _refused(error):
             raise TrackingError(
-                f"W&B: {base} refuses the key ({_first_line(error)}). Log in anew (wandb login), or use --wandb off"
+                f"W&B: {base} refuses the key ({_first_line(error)}). Log in anew (wandb login), or do without: "
+                "--wandb off for a sweep, WANDB_MODE=disabled for what follows it"
             ) from None
         raise NoAnswer(f"no answer from {base} within {LOGIN_SECONDS} seconds") from None
     except Exception as error:

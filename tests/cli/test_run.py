@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from carsray.cli import cli
 from carsray.cli import run as chain
+from carsray.errors import ConfigError
+from carsray.final.package import onnx_file
 from carsray.results import SweepFolder
 
 SPACE = ["search_spaces/cnn.toml", "--data", "cars", "--name", "cars-1", "--trials", "4"]
@@ -33,8 +35,9 @@ def finish(folder: SweepFolder, words: list[str], package: Path) -> None:
             (folder.root / "retrain").mkdir()
             (folder.root / "retrain" / "retrain.json").write_text(json.dumps(record))
         case "export":
-            package.mkdir()
-            (package / "SHA256SUMS").write_text("")
+            (package / "record").mkdir(parents=True, exist_ok=True)
+            retrained = folder.root / "retrain" / "retrain.json"
+            (package / "record" / "retrain.json").write_bytes(retrained.read_bytes())
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_a_stage_that_was_stopped_is_where_it_goes_on(calls: list[list[str]], st
     failing.add(stage)
     stopped = invoke()
     assert stopped.exit_code == 130
-    assert "To go on: carsray" in stopped.stderr
+    assert "To go on, once that is seen to: carsray" in stopped.stderr
     failing.clear()
     del calls[:]
     assert invoke().exit_code == 0
@@ -99,6 +102,24 @@ def test_a_sweep_with_a_record_is_resumed(calls: list[list[str]]) -> None:
     folder.append_run("ended", why="interrupted")
     invoke()
     assert calls[0][:2] == ["resume", "cars-1"]
+
+
+def test_a_package_of_another_retrain_is_not_taken_for_this_one(calls: list[list[str]]) -> None:
+    record = Path("cars-1-model/record")
+    record.mkdir(parents=True)
+    (record / "retrain.json").write_text("{}")
+    assert invoke().exit_code == 0
+    assert "export" in [words[0] for words in calls]
+
+
+def test_packages_that_the_export_will_need_are_missed_at_once(
+    calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_file, "PACKAGES", ("no_such_package",))
+    refused = CliRunner().invoke(cli, ["run", *SPACE])
+    assert (type(refused.exception), calls) == (ConfigError, [])
+    assert invoke("--no-onnx").exit_code == 0
+    assert "--no-onnx" in calls[4]
 
 
 def test_the_retrieval_is_over_the_winner_where_its_weights_were_kept(calls: list[list[str]]) -> None:

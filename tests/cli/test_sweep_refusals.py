@@ -7,9 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
-from carsray.cli import main
+from carsray.cli import cli, main
+from carsray.cli.options import split_data
+from carsray.config import SweepSettings
+from carsray.errors import ClusterError
+from carsray.results import create_sweep
+from carsray.space_file import load_space
+from carsray.tuning.sweep import begin_record
 
 SPACE = """
 [fixed]
@@ -148,3 +155,16 @@ def test_resuming_what_is_no_sweep(tmp_path: Path) -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 2
     assert found.stderr == f"error: {tmp_path}/nothing: is no sweep. There are no sweeps\n"
+
+
+def test_who_is_refused_and_asks_again_does_not_get_the_trials_twice(tmp_path: Path) -> None:
+    """To extend a sweep, where the Ray cluster is gone that it ran on."""
+    (tmp_path / "tiny.toml").write_text(SPACE)
+    folder, cache = create_sweep(tmp_path, "cars-1"), tmp_path / "cache"
+    pictures = folders(tmp_path / "pictures", {"a": 6, "b": 6})
+    settings = SweepSettings(data=pictures, cache=cache, trials=5, address="127.0.0.1:1", wandb="off")
+    space = load_space(tmp_path / "tiny.toml", {})
+    begin_record(folder, space, split_data(pictures, space.config(space.start[0]), cache), settings)
+    found = CliRunner().invoke(cli, ["extend", "cars-1", "--trials", "3", "--results", str(tmp_path)])
+    assert isinstance(found.exception, ClusterError)
+    assert folder.read_settings()["settings"]["trials"] == 5

@@ -34,7 +34,16 @@ def test_a_name_goes_below() -> None:
     assert str(parse_address("s3://bucket") / "cars-1") == "s3://bucket/cars-1"
 
 
-@pytest.mark.parametrize("text", ["s3://me:secret@bucket/x", "gs://secret@bucket", "s3://bucket/x?secret_key=secret"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://me:secret@bucket/x",
+        "s3://me:half/secret@bucket/x",
+        "gs://secret@bucket",
+        "s3://bucket/x?secret_key=secret",
+        "s3://bucket/x?endpoint=http://me:secret@minio:9000",
+    ],
+)
 def test_a_secret_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_address(text)

@@ -160,6 +160,19 @@ def test_a_sweep_goes_from_machine_to_machine(folder: SweepFolder, shared: Place
         assert (shared / "cars-1").read(NAME) is not None
 
 
+def test_a_name_that_is_no_sweeps_leaves_no_trace(folder: SweepFolder, shared: Place, tmp_path: Path) -> None:
+    storage = str(shared.address)
+    with at_work(folder.root.parent, "cars-1", storage, print):
+        pass
+    for _ in range(2):
+        with (
+            pytest.raises(ResultsError, match=r"is no sweep\. Sweeps there: cars-1$"),
+            at_work(tmp_path / "second", "carz-1", storage, print),
+        ):
+            pass
+    assert names_in(storage) == ["cars-1"]
+
+
 def test_two_heads_do_not_work_on_one_sweep(
     folder: SweepFolder, shared: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
