@@ -58,13 +58,14 @@ def publish(
         "command": " ".join(["scripts/bench", Path(sys.argv[0]).stem, *sys.argv[1:]]),
         "commit": git_commit(),
         "conditions": [condition.as_figures() for condition in conditions],
-        **figures,
         "seconds": round(time.perf_counter() - began, 1),
         "load_before": load,
         "load_after": os.getloadavg()[0],
         "machine": machine(),
         "versions": {package: version(package) for package in packages},
     }
+    assert not figures.keys() & facts.keys(), "a figure has the name of a fact"
+    facts |= figures
     print(json.dumps(facts, indent=2))
     if conditions:
         _show(conditions)

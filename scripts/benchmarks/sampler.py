@@ -108,7 +108,7 @@ class Ours:
 
     def __init__(self, space: Space, pictures: int, slots: int, trials: int, seed: int) -> None:
         self._ids = itertools.count()
-        table = RungTable(space.rungs, space.objective.reduction, pictures)
+        table = RungTable(space.rungs, space.objective.reduction, pictures if space.objective.noise else 0)
         turns = Turns(table, slots, trials, baseline=0 if space.start else None)
         file = SimpleNamespace(begin=lambda entry: None, end=lambda entry: None)
         self._search = SpaceSearch(space, file, seed, turns)

@@ -86,7 +86,9 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[Co
         "states": dict(Counter(row.state for row in rows)),
         "reasons": dict(Counter(row.reason.splitlines()[0][:80] for row in rows if row.reason)),
         "outlived": dict(outlived(made)),
-        "driver_megabytes_by_third": [significant(value / 2**20) for value in thirds],
+        "driver_mebibytes_by_third": [significant(value / 2**20) for value in thirds],
+        # The middles of the first and the last third lie two thirds of the sweep apart.
+        "driver_kibibytes_a_trial": significant((thirds[-1] - thirds[0]) / 2**10 / (2 / 3 * options.trials)),
     }
     return figures, [
         Condition("trials without an end", options.trials - sum(row.ended for row in rows), 0, at_most=True),

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from harness import Condition, Figures, publish, significant
+from small_sweep import COMMAND
 
 from carsray.commit import git_commit
 from carsray.results import BEST, SweepFolder
@@ -56,7 +57,7 @@ def ours(options: argparse.Namespace, seed: int, space: Path, split: Path) -> Fi
         asked = ["--data", split, "--trials", options.trials, "--epochs", options.epochs, "--seed", seed]
         pins = ["--set", f"weights={options.weights}", "--set", f"image_size={options.image_size}"]
         where = ["--results", scratch, "--cache", f"{scratch}/cache", "--name", "sweep"]
-        command = [Path(sys.executable).with_name("carsray"), "sweep", space, *asked, *pins, *where]
+        command = [COMMAND, "sweep", space, *asked, *pins, *where]
         began, clock = time.time(), time.perf_counter()
         subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, check=True)
         seconds = time.perf_counter() - clock

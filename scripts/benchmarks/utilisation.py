@@ -11,7 +11,6 @@ pictures it trained. Where the sweep's seconds went, start and validation includ
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -23,6 +22,7 @@ from pathlib import Path
 import torch
 from harness import Condition, Figures, publish, significant
 from resident import network_on, training_step, wait
+from small_sweep import COMMAND
 
 from carsray.cluster.connect import Node
 from carsray.config import RunConfig, SweepSettings, TrialConfig
@@ -35,6 +35,7 @@ from carsray.training.device import compute_dtype, resolve_device
 from carsray.training.prefix_cache import PrefixCache, View
 from carsray.tuning.resources import Resources, share_out
 from carsray.tuning.sweep import read_record
+from carsray.tuning.timing import pictures_trained
 
 BUSY_PERCENT = 90.0
 SHAPE = ("backbone", "image_size", "unfreeze_depth", "batch_size", "optimizer", "depth", "width", "hidden", "precision")
@@ -50,7 +51,7 @@ def run_sweep(options: argparse.Namespace, folder: Path) -> SweepFolder:
         draw_cars(data := folder / "cars", *((4, 20) if options.quick else (20, 80)), size=128)
     if options.quick:
         asked += ["--set", "image_size=64"]
-    command = [str(Path(sys.executable).with_name("carsray")), "sweep", space, "--data", str(data), *asked]
+    command = [str(COMMAND), "sweep", space, "--data", str(data), *asked]
     subprocess.run([*command, "--results", str(folder), "--cache", str(folder / "cache")], check=True)
     return SweepFolder(folder / "busy")
 
@@ -125,7 +126,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[Co
         for epoch in trial.read_history():
             went.update({key.removeprefix("seconds/"): epoch[key] for key in epoch if key.startswith("seconds/")})
             training[shape] += epoch["seconds/data"] + epoch["seconds/compute"]
-            pictures[shape] += max(len(split.train) // config.batch_size, 1) * min(config.batch_size, len(split.train))
+            pictures[shape] += pictures_trained(epoch, len(split.train), config.batch_size)
     rates = limits(shapes, split, settings, share, 0.2 if options.quick else options.seconds)
     actual, least = sum(training.values()), sum(pictures[shape] / rates[shape] for shape in shapes)
     busy = 100 * least / actual
@@ -137,6 +138,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[Co
         "trials": len(list(done.all_trials())),
         "concurrent": share.concurrent,
         "threads": share.threads,
+        "percent_of_all_slot_seconds": significant(100 * least / sum(went.values())),
         "where_the_seconds_went": {name: round(seconds, 1) for name, seconds in went.most_common()},
         "shapes": [
             {

@@ -21,32 +21,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import Condition, Figures, in_turn, publish, spread
+from small_sweep import COMMAND, lay_out
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from wandb_server import KEY, Fault, Stored, serving
 
-from carsray.data.drawn.folder import draw_cars
 from carsray.leaderboard import read_rows
 from carsray.results import SweepFolder
 
-SPACE = """
-[objective]
-rungs = [6]
-
-[fixed]
-backbone = "cnn"
-image_size = 64
-depth = 3
-width = 32
-hidden = 0
-epochs = 6
-precision = "float32"
-
-[search]
+SEARCH = """\
 optimizer = { choices = ["adam", "sgd"], default = "adam" }
-lr = { low = 1e-4, high = 1e-2, log = true, default = 1e-3 }
-"""
+lr = { low = 1e-4, high = 1e-2, log = true, default = 1e-3 }"""
 WAYS: dict[str, Fault] = {"refuses": "", "hangs": "hang", "answers 500": "500", "lost": ""}
 ALLOWED = 0.05
 """Of the time without W&B."""
@@ -61,9 +47,7 @@ class Sweeps:
         self.root, self.trials, self.count = root, trials, 0
         self.missing: dict[str, int] = dict.fromkeys(WAYS, 0)
         """Epochs on record that no server got."""
-        root.mkdir(exist_ok=True)
-        (root / "space.toml").write_text(SPACE)
-        draw_cars(root / "pictures", models=6, per_model=60, size=80)
+        lay_out(root, "rungs = [6]", SEARCH)
 
     def off(self) -> float:
         """Seconds without W&B."""
@@ -124,8 +108,7 @@ def unsent(folder: SweepFolder) -> int:
 
 def carsray(*arguments: object) -> str:
     """Run a command to its end; what it said."""
-    command = [sys.executable, "-c", "from carsray.cli import main; main()", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -142,7 +125,7 @@ def measure(options: argparse.Namespace) -> tuple[Figures, list[Condition]]:
     longer = {way: [at / off - 1 for at, off in zip(found[way], found["off"], strict=True)] for way in WAYS}
     figures = {
         "trials": options.trials,
-        "seconds": {way: spread(values) for way, values in found.items()},
+        "sweep_seconds": {way: spread(values) for way, values in found.items()},
         "longer": {way: spread(values) for way, values in longer.items()},
         "epochs_missing": sweeps.missing,
     }
