@@ -121,7 +121,7 @@ class SweepFolder:
 
         The lock is the system's: it ends with its process, however that ends.
         """
-        lock = FileLock(self.root.with_name(f".{self.name}.lock"))
+        lock = self._lock()
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -141,10 +141,15 @@ class SweepFolder:
     def at_work(self) -> bool:
         """Whether a process of this machine works on the sweep at this moment."""
         try:
-            with self.alone():
+            with self._lock().acquire(timeout=0):
                 return False
-        except ResultsError as error:
-            return isinstance(error.__context__, Timeout)  # where it cannot be written, nobody can be at work
+        except Timeout:
+            return True
+        except OSError:  # where no lock can be written, nobody can be at work
+            return False
+
+    def _lock(self) -> FileLock:
+        return FileLock(self.root.with_name(f".{self.name}.lock"))
 
     def append_run(self, event: str, **facts: Any) -> None:
         """Note that a process began or ended to work on the sweep."""

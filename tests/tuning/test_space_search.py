@@ -5,55 +5,15 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
+from searches import NoFile, fail, result_of, run, search_of, told
 from tiny_sweeps import TEXT, roomy_turns, space_of
 
 from carsray.errors import SweepFailed
-from carsray.leaderboard import TrialRow
-from carsray.results import BEST
 from carsray.seed import derive
 from carsray.space import Space
 from carsray.tuning.search import FAILURES_IN_A_ROW, FIRST_AT_RANDOM, SpaceSearch
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-def search_of(
-    space: Space | None = None, seed: int = 3, cut_off: tuple[int, ...] = (), file: Any = None
-) -> SpaceSearch:
-    return SpaceSearch(space or space_of(), file or NoFile(), seed, roomy_turns(*cut_off))
-
-
-class NoFile:
-    """Keeps what the study's file would be told."""
-
-    def __init__(self) -> None:
-        self.begun: list[int] = []
-        self.ended: dict[int, TrialState] = {}
-
-    def begin(self, trial: optuna.trial.FrozenTrial) -> None:
-        self.begun.append(trial.user_attrs["trial"])
-
-    def end(self, trial: optuna.trial.FrozenTrial) -> None:
-        self.ended[trial.user_attrs["trial"]] = trial.state
-
-
-def result_of(epoch: int, score: float) -> dict[str, Any]:
-    return {"epoch": epoch, BEST: score}
-
-
-def run(search: SpaceSearch, trial: str, scores: list[float]) -> None:
-    """A trial's life as Ray tells of it: the result on which a trial ends does not pass on_trial_result."""
-    for epoch, score in enumerate(scores[:-1], start=1):
-        search.on_trial_result(trial, result_of(epoch, score))
-    search.on_trial_complete(trial, result_of(len(scores), scores[-1]))
-
-
-def fail(search: SpaceSearch, trial: str) -> None:
-    search.on_trial_complete(trial, {"epoch": 0, BEST: 0.0, "failed": "loss became nan", "done": True})
-
-
-def told(search: SpaceSearch) -> list[optuna.trial.FrozenTrial]:
-    return search.study.get_trials(deepcopy=False)
 
 
 def test_start_points_come_first_in_their_order() -> None:
@@ -222,63 +182,6 @@ def test_a_paused_trial_that_will_not_go_on_ends_as_pruned() -> None:
     search.on_trial_result("a", result_of(1, 0.3))
     search.on_trial_complete("a")
     assert file.ended == {0: TrialState.PRUNED}
-
-
-def cut_off_sweep() -> tuple[list[TrialRow], dict[int, list[dict[str, Any]]], list[Any]]:
-    """Trial 0 ended, 1 stands at a rung, 2 was under way; rows and histories as the record has them, and proposals."""
-    search = search_of()
-    proposals: list[Any] = [search.suggest(name) for name in "abc"]
-    states = ("finished", "paused", "running")
-    scores: tuple[list[float], ...] = ([0.1, 0.2, 0.3], [0.2], [])
-    rows = [
-        TrialRow(p["trial"], state, len(reached), {BEST: max(reached)} if reached else {}, 0.0, p["params"])
-        for p, state, reached in zip(proposals, states, scores, strict=True)
-    ]
-    histories = {n: [result_of(e, s) for e, s in enumerate(reached, 1)] for n, reached in enumerate(scores)}
-    return rows, histories, proposals
-
-
-def test_going_on_repeats_the_trial_that_was_cut_off_and_then_counts_on() -> None:
-    rows, histories, proposals = cut_off_sweep()
-    search = search_of(cut_off=(2,))
-    search.take_up(rows, histories)
-    again = search.suggest("x")
-    assert again == proposals[2]
-    search._turns.begin(2)
-    assert search.suggest("y")["trial"] == 3
-
-
-def test_a_number_that_an_earlier_process_did_not_come_to_begin_is_begun_first() -> None:
-    rows, histories, proposals = cut_off_sweep()
-    search = search_of()
-    search.take_up(rows[1:2], histories)
-    assert search.suggest("x") == proposals[0]
-    assert search.suggest("y")["trial"] == 2
-
-
-def test_after_going_on_the_sampler_knows_what_it_knew() -> None:
-    rows, histories, _ = cut_off_sweep()
-    file = NoFile()
-    search = search_of(cut_off=(2,), file=file)
-    search.take_up(rows, histories)
-    seen = [(trial.user_attrs["trial"], trial.state, trial.intermediate_values) for trial in told(search)]
-    assert seen == [
-        (0, TrialState.COMPLETE, {1: 0.1, 2: 0.2, 3: 0.3}),
-        (1, TrialState.PRUNED, {1: 0.2}),
-        (2, TrialState.RUNNING, {}),
-    ]
-    assert (file.begun, file.ended) == ([0, 1, 2], {0: TrialState.COMPLETE})
-
-
-def test_a_trial_paused_by_an_earlier_process_ends_as_pruned_where_it_does_not_go_on() -> None:
-    rows, histories, _ = cut_off_sweep()
-    file = NoFile()
-    search = search_of(cut_off=(2,), file=file)
-    search.take_up(rows, histories)
-    search.suggest("x")  # trial 2
-    search.close_paused()
-    assert file.ended[1] == TrialState.PRUNED
-    assert 2 not in file.ended
 
 
 def clashing(**fixed: Any) -> Space:
