@@ -34,10 +34,10 @@ def connected(address: str | None) -> Iterator[list[Node]]:
 
     Raises ClusterError where no cluster answers at the address.
     """
+    _check_answers(address)
     if ray.is_initialized():
         yield alive_nodes()
         return
-    _check_answers(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about its future default
     try:
         # The dashboard can execute code and a sweep does not need it.

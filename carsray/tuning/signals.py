@@ -12,8 +12,14 @@ def terminated_as_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt() -> None:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's script has it ignored in what it starts with &
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
