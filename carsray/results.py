@@ -18,6 +18,9 @@ from carsray.files import append_line, write_json, write_text
 BEST = "val/accuracy_best"
 """The best epoch so far; never falls. Optuna, ASHA, the leaderboard and the winner rank by it alone."""
 
+COMPUTING = "seconds/compute"
+"""How long an epoch took but for what is not its own: views, validation, waiting."""
+
 State = Literal["running", "paused", "finished", "pruned", "failed"]
 """A paused trial stands at a rung; it goes on when it is among the best there, and is pruned when the sweep ends."""
 

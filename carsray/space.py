@@ -22,7 +22,7 @@ class Objective(BaseModel):
     reduction: Annotated[float, Field(gt=1, le=10)] = 3
     """Of this many trials at a rung one goes on."""
     noise: bool = True
-    """Whether who lies within the noise of the cut at the first rung goes on as well; else the cut is sharp."""
+    """Whether who lies within the noise of a cut goes on as well, unless its epochs are dear; else cuts are sharp."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,13 @@ SIMULATED_TRIALS = 4000
 """Played through for an expectation: many small sweeps or a few large ones."""
 
 WITHIN_NOISE = 0.5
-"""At most this share of those at the first rung go on where the noise of the validation set blurs its cut."""
+"""At most this share of those at a rung go on where the noise of the validation set blurs its cut."""
+
+ERRORS = 1.5
+"""So many standard errors below the cut count as within its noise."""
+
+DEAR = 1.5
+"""Epochs that take more than so many times the average trial's: who needs these has to pass the cut itself."""
 
 
 class RungTable:
@@ -28,14 +34,16 @@ class RungTable:
         self._reached: dict[int, dict[int, float]] = {rung: {} for rung in sorted(rungs)}
         self._ranked: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self._reached}
         self._paused: dict[int, int] = {}
+        self._seconds: dict[int, float] = {}
         self._longest = 0
 
-    def record(self, trial: int, epoch: int, score: float) -> bool:
-        """Enter the best score by an epoch; True if the trial stands at a rung and is to pause.
+    def record(self, trial: int, epoch: int, score: float, seconds: float = 0.0) -> bool:
+        """Enter the best score by an epoch, and how long the epoch took; True if the trial stands at a rung.
 
         A trial counts once at a rung, however often it gets there.
         """
         self._paused.pop(trial, None)
+        self._seconds[trial] = seconds
         self._longest = max(self._longest, epoch)
         if epoch not in self._reached:
             return False
@@ -67,18 +75,20 @@ class RungTable:
     def _best(self, rung: int) -> list[int]:
         """The best 1/reduction of those who reached the rung, best first; of equals the earlier.
 
-        At the first rung also those within the noise of the last of these, as long as they are among the best half:
-        who is a picture or two behind is not worse, and where curves cross, the cut would drop the later winner. At
-        higher rungs, where noise is less and epochs are many, that costs more than it finds.
+        Also those within the noise of the last of these, as long as they are among the best half and their epochs are
+        not dear: who is a few pictures behind is hardly worse, and where curves cross, the cut would drop the later
+        winner. To send dear ones on as well costs more than it finds.
         """
         ranked = self._ranked[rung]
         clear = int(len(ranked) / self._reduction)
-        if not clear or not self._pictures or rung != min(self._reached):
-            return [trial for _, trial in ranked[:clear]]
+        best = [trial for _, trial in ranked[:clear]]
+        if not clear or not self._pictures:
+            return best
         cut = -ranked[clear - 1][0]
-        least = cut - noise(cut, self._pictures)
+        least = cut - ERRORS * noise(cut, self._pictures)
+        dear = DEAR * sum(self._seconds.values()) / len(self._seconds)
         blurred = ranked[clear : int(len(ranked) * WITHIN_NOISE)]
-        return [trial for _, trial in ranked[:clear]] + [trial for score, trial in blurred if -score >= least]
+        return best + [trial for score, trial in blurred if -score >= least and self._seconds[trial] <= dear]
 
     def to_pass(self) -> float | None:
         """The least with which a trial passes a rung after the first epoch, as things stand; 0 while none does.
@@ -118,7 +128,7 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
     """Trials expected to reach each rung, and epochs trained in all, if trials keep their order of merit.
 
     Where scores are shares of so many validation ``pictures``, those at the cut are taken to lie within their noise:
-    half of the trials go on at the first rung, rather too many than too few.
+    half of the trials go on at every rung, rather too many than too few.
     """
     rng = np.random.default_rng(0)
     ends = [*space.rungs, space.epochs]

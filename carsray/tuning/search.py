@@ -17,6 +17,7 @@ from carsray.results import BEST, State
 from carsray.seed import derive
 from carsray.space import Space, Value, Values
 from carsray.tuning.importance import distribution
+from carsray.tuning.spread import spread_points
 from carsray.tuning.study import NUMBER, StudyFile
 from carsray.tuning.turns import Turns
 
@@ -26,9 +27,11 @@ FAILURES_IN_A_ROW = 5
 ATTEMPTS = 100
 """Draws for one trial before giving up on finding settings that fit together."""
 
-FIRST_AT_RANDOM = 24
-"""Trials that have reached a rung before TPE proposes any. Early scores favour what learns fast, not what ends well.
-From fewer, TPE follows them, and its proposals fill the rungs and hold back all others. See the benchmark `sampler`."""
+FIRST_SPREAD = 24
+"""Trials that are spread over the space, and that have reached a rung before TPE proposes any. Early scores favour what
+learns fast, not what ends well: from fewer, TPE follows them, and its proposals fill the rungs and hold back all
+others. See the benchmark `sampler`.
+"""
 
 STATES: dict[State, TrialState] = {
     "running": TrialState.RUNNING,
@@ -41,7 +44,7 @@ STATES: dict[State, TrialState] = {
 
 
 class SpaceSearch(OptunaSearch):
-    """Proposes trials of a space: its start points first, then random ones, then Optuna's TPE.
+    """Proposes trials of a space: its start points first, then some that are spread, then Optuna's TPE.
 
     The sampler works on a study in memory, in which a trial that pauses at a rung counts as pruned at once, with what
     it has reached: TPE learns nothing from trials that run. If the trial goes on, its entry is brought up to date.
@@ -63,6 +66,7 @@ class SpaceSearch(OptunaSearch):
         self._params: dict[int, Values] = {}
         self._before: dict[int, tuple[Values, FrozenTrial]] = {}
         self._next, self._failures = 0, 0
+        self._spread = spread_points(space, derive(seed, "spread"), FIRST_SPREAD)
         self._skipped: list[int] = []
         """Numbers that an earlier process gave to trials that it did not come to begin."""
         super().__init__(lambda trial: None, BEST, "max", storage=optuna.storages.InMemoryStorage())
@@ -122,9 +126,9 @@ class SpaceSearch(OptunaSearch):
         return self._next - 1
 
     def _draw(self, trial_id: str, number: int) -> dict[str, Any]:
-        """A start point, or what the sampler thinks worth trying, until settings fit together."""
-        start = self._carsray_space.start
-        point = start[number] if number < len(start) else None
+        """A start point, one that is spread, or what the sampler thinks worth trying, until settings fit together."""
+        first = [*self._carsray_space.start, *self._spread[len(self._carsray_space.start) :]]
+        point = first[number] if number < len(first) else None
         for attempt in range(ATTEMPTS):
             self.study.sampler = _sampler(self._carsray_space, derive(self._sweep_seed, "sampler", number, attempt))
             outside: Values = {}
@@ -238,7 +242,7 @@ def _sampler(space: Space, seed: int) -> optuna.samplers.TPESampler:
     conditional = any(parameter.when for parameter in space.parameters.values()) or any(map(space.outside, space.start))
     with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
         return optuna.samplers.TPESampler(
-            seed=seed % 2**32, n_startup_trials=FIRST_AT_RANDOM, multivariate=True, group=conditional
+            seed=seed % 2**32, n_startup_trials=FIRST_SPREAD, multivariate=True, group=conditional
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from carsray.results import SweepFolder
+from carsray.results import COMPUTING, SweepFolder
 from carsray.tuning.picture import duration
 
 PARTS = {
@@ -46,7 +46,7 @@ def time_spent(folder: SweepFolder, train: int) -> Timing:
     seconds: Counter[str] = Counter()
     pictures = 0
     for trial in folder.all_trials():
-        epochs = [epoch for epoch in trial.read_history() if "seconds/compute" in epoch]
+        epochs = [epoch for epoch in trial.read_history() if COMPUTING in epoch]
         for epoch in epochs:
             seconds.update({part: epoch.get(f"seconds/{part}", 0.0) for part in PARTS})
         if epochs:

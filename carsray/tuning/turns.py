@@ -83,10 +83,10 @@ class Turns:
         """What a trial will be asked for after its first epoch, as things stand; None where it will not be asked."""
         return None if trial == self._baseline else self.table.to_pass()
 
-    def reached(self, trial: int, epoch: int, score: float) -> bool:
-        """A trial has ended an epoch; whether it stands at a rung now."""
+    def reached(self, trial: int, epoch: int, score: float, seconds: float = 0.0) -> bool:
+        """A trial has ended an epoch, computing for so many ``seconds``; whether it stands at a rung now."""
         del self._losses[trial]
-        return self.table.record(trial, epoch, score)
+        return self.table.record(trial, epoch, score, seconds)
 
     def lose(self, trial: int) -> None:
         """A trial has lost its actor, and with it its slot; it comes again, unless that happened too often."""

@@ -41,6 +41,8 @@ from carsray.tuning.turns import Turns
 SPACE = Path("search_spaces/bench_mobilenet_v2.toml")
 METRIC = "val_accuracy"
 UNLIMITED = 10**6
+PLAIN_REDUCTION = 3
+"""As in plain_ray_tune.py."""
 FEWER = 2.0
 """Epochs to the target, Ray's by ours: asked for at least."""
 RESAMPLES = 2000
@@ -78,7 +80,7 @@ class Plain:
         self._left, self._ids = trials, itertools.count()
         self._search = OptunaSearch(seed=seed, points_to_evaluate=list(space.start) or None)
         self._search.set_search_properties(METRIC, "max", _as_tune(space))
-        self._scheduler = ASHAScheduler(max_t=space.epochs, grace_period=1, reduction_factor=space.objective.reduction)
+        self._scheduler = ASHAScheduler(max_t=space.epochs, grace_period=1, reduction_factor=PLAIN_REDUCTION)
         self._scheduler.set_search_properties(METRIC, "max")
 
     def next(self) -> Trial | None:

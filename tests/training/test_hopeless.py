@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import pytest
 from tiny_training import config_of, data_of, run_of
 
 from carsray.data.batches import TrainingData
@@ -50,29 +51,39 @@ def test_a_first_batch_that_was_easy_does_not_count_for_less_than_guessing() -> 
     assert cut_after([3.0] + [3.7] * 59) is None
 
 
-def test_who_still_guesses_after_two_thirds_ends_there_if_more_is_asked_for() -> None:
-    assert cut_after([3.7] * 60, to_pass=0.13) == 40
+@pytest.mark.parametrize(("to_pass", "step"), [(0.21, 20), (0.19, 30), (0.13, 30), (0.12, 40), (0.11, 40)])
+def test_who_still_guesses_ends_the_sooner_the_more_is_asked_for(to_pass: float, step: int) -> None:
+    assert cut_after([3.7] * 60, right=0.5, to_pass=to_pass) == step
 
 
 def test_who_still_guesses_goes_on_while_little_is_asked_for() -> None:
     """Where most of a sweep still guesses after an epoch, a guess may pass."""
-    assert cut_after([3.7] * 60, to_pass=0.12) is None
+    assert cut_after([3.7] * 60, to_pass=0.09) is None
     assert cut_after([0.7] * 60, classes=2, to_pass=0.9) is None
 
 
-def test_who_has_begun_to_learn_in_the_second_third_goes_on() -> None:
-    assert cut_after_steps([3.7] * 60, [0.8] * 20 + [1.6] * 20 + [0.8] * 20, classes=40, to_pass=0.3) is None
+def test_who_has_begun_to_learn_goes_on() -> None:
+    """More than guessing has in each of the halves that count: steps 11 to 20, 16 to 30, 21 to 40."""
+    assert cut_after_steps([3.7] * 60, [0.8] * 10 + [1.7] * 30 + [0.8] * 20, classes=40, to_pass=0.3) is None
+
+
+def test_who_begins_to_learn_late_is_judged_by_what_is_asked_for() -> None:
+    late = [0.8] * 20 + [2.0] * 40
+    assert cut_after_steps([3.7] * 60, late, classes=40, to_pass=0.3) == 20
+    assert cut_after_steps([3.7] * 60, late, classes=40, to_pass=0.15) is None
 
 
 def test_a_few_unlucky_steps_are_no_verdict() -> None:
-    """Of a short epoch, too, the whole second third counts, steps 8 to 14 of 21."""
+    """Of a short epoch, too, a whole half counts: steps 7 to 12, then 8 to 14 of 21."""
     right = [0.8] * 7 + [3.0] * 5 + [0.0] * 9
-    assert cut_after_steps([3.7] * 21, right, classes=40, to_pass=0.9) is None
-    assert cut_after_steps([3.7] * 21, [0.8] * 21, classes=40, to_pass=0.9) == 14
+    assert cut_after_steps([3.7] * 21, right, classes=40, to_pass=0.19) is None
+    assert cut_after_steps([3.7] * 21, [0.8] * 21, classes=40, to_pass=0.19) == 14
 
 
-def test_an_epoch_too_short_for_a_second_look_goes_on() -> None:
-    assert cut_after([3.7] * 16, to_pass=0.9) is None
+def test_where_verdicts_fall_together_the_most_patient_holds() -> None:
+    """After 12 of 21 steps, a third and a half of the epoch."""
+    assert cut_after([3.7] * 21, right=0.5, to_pass=0.21) == 12
+    assert cut_after([3.7] * 13, right=0.5, to_pass=0.19) is None
 
 
 def epochs_of(data: TrainingData, tmp_path: Path, lr: float, to_pass: float | None) -> list[dict[str, float]]:

@@ -11,7 +11,7 @@ from tiny_sweeps import TEXT, roomy_turns, space_of
 from carsray.errors import SweepFailed
 from carsray.seed import derive
 from carsray.space import Space
-from carsray.tuning.search import FAILURES_IN_A_ROW, FIRST_AT_RANDOM, SpaceSearch
+from carsray.tuning.search import FAILURES_IN_A_ROW, FIRST_SPREAD, SpaceSearch
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -124,7 +124,7 @@ def test_a_trial_that_works_ends_a_row_of_failures() -> None:
 def test_the_same_seed_gives_the_same_proposals_and_another_one_others() -> None:
     def proposals(seed: int) -> list[dict[str, Any]]:
         search, made = search_of(seed=seed), []
-        for number in range(FIRST_AT_RANDOM + 8):  # past those drawn before TPE begins
+        for number in range(FIRST_SPREAD + 8):  # past those that are spread before TPE begins
             made.append(search.suggest(str(number)))
             run(search, str(number), [made[-1]["params"]["lr"]] * (1 + number % 3))
         return made

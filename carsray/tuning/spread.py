@@ -1,0 +1,33 @@
+"""The first points of a sweep: as random as drawn ones, but spread, so that no part of a range is left unvisited.
+
+A Latin hypercube (McKay and others 1979, https://doi.org/10.1080/00401706.1979.10489755): each range is cut into as
+many pieces as there are points, and each piece has one of them.
+"""
+
+import math
+
+import numpy as np
+
+from carsray.space import Parameter, Space, Value, Values
+
+
+def spread_points(space: Space, seed: int, count: int) -> list[Values]:
+    """So many points; parameters that would not be active at one have a value there, too."""
+    rng = np.random.default_rng(seed)
+    columns = {
+        name: [_at(parameter, share) for share in (rng.permutation(count) + rng.random(count)) / count]
+        for name, parameter in space.parameters.items()
+    }
+    return [{name: values[number] for name, values in columns.items()} for number in range(count)]
+
+
+def _at(parameter: Parameter, share: float) -> Value:
+    """The value that so large a share of the range or of the choices lies below; ``share`` is in [0, 1)."""
+    if parameter.choices:
+        return parameter.choices[int(share * len(parameter.choices))]
+    # A whole number stands for all that round to it: the ends of a range come as often as those between them.
+    low, high = parameter.low - 0.5 * parameter.integer, parameter.high + 0.5 * parameter.integer
+    value = float(low * (high / low) ** share if parameter.log else low + share * (high - low))
+    if parameter.integer:
+        return int(min(max(math.floor(value + 0.5), parameter.low), parameter.high))
+    return min(max(value, parameter.low), parameter.high)
