@@ -165,6 +165,8 @@ class RunConfig(BaseModel):
     """The values of unfreeze_depth that trials here may have: cached activations are kept for all of them."""
     keep_improved: bool = False
     """Whether weights leave the training process whenever they are the best: the sweep may end after any epoch."""
+    fork_server: Path | None = None
+    """The socket of the process of which training processes on the driver's machine are forked."""
     progress_seconds: float = Field(2.0, ge=0)
     """Least time between two signs of progress within an epoch."""
 

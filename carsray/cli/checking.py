@@ -1,13 +1,19 @@
 """The check of a space's networks, in a process of its own: it imports torch, seconds that others can use."""
 
-import signal
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
-from carsray.errors import CarsrayError, SweepFailed
+from carsray.errors import SweepFailed
 from carsray.space import Space
+from carsray.training.forked import fork, fork_server
+
+MODULE = "carsray.tuning.check"
+END_SECONDS = 5.0
 
 
 @contextmanager
@@ -16,23 +22,21 @@ def networks_checked(space: Space) -> Iterator[Callable[[], None]]:
 
     SweepFailed where the process died.
     """
-    context = get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_check, args=(space, theirs), daemon=True)
-    # Inherited: Ctrl-C is this process's business, and would leave a traceback of the other one on the screen.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    theirs.close()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        server = fork_server()
+        process = (server and fork(server, MODULE, theirs, os.environ, 1)) or subprocess.Popen(
+            # A session of its own: Ctrl-C is this process's business.
+            [sys.executable, "-m", MODULE, str(theirs.fileno())], pass_fds=[theirs.fileno()], start_new_session=True
+        )  # fmt: skip
+    pipe = Connection(ours.detach())
+    pipe.send(space)
 
     def wait() -> None:
         try:
-            error = ours.recv()
-        except EOFError:
-            process.join()
-            code = process.exitcode
+            error = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            code = process.wait(END_SECONDS)
             raise SweepFailed(f"the process that tries the networks died (exit code {code}). Free memory") from None
         if error is not None:
             raise error
@@ -41,15 +45,5 @@ def networks_checked(space: Space) -> Iterator[Callable[[], None]]:
         yield wait
     finally:
         process.kill()
-        process.join()
-
-
-def _check(space: Space, answer: Connection) -> None:
-    from carsray.tuning.check import check_networks
-
-    try:
-        check_networks(space)
-    except CarsrayError as error:
-        answer.send(error)
-    else:
-        answer.send(None)
+        process.wait(END_SECONDS)
+        pipe.close()

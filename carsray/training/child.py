@@ -4,6 +4,7 @@ It imports no Ray, so a crash here is a crash of one trial and not of a Ray acto
 """
 
 import os
+import select
 import sys
 import threading
 import time
@@ -26,10 +27,10 @@ from carsray.training.messages import Begin, Epoch, Failed, LetGo, NextEpoch, Op
 from carsray.training.usage import Usage
 
 
-def main() -> None:
+def main(pipe: int) -> None:
     """Serve requests until the owner hangs up."""
-    threading.Thread(target=_die_with_owner, args=(os.getppid(),), daemon=True).start()
-    connection = Connection(int(sys.argv[1]))
+    threading.Thread(target=_die_with_owner, args=(pipe,), daemon=True).start()
+    connection = Connection(pipe)
     opened = connection.recv()
     assert isinstance(opened, Open)
     seal(local_paths(opened.split.test, opened.run.cache))
@@ -121,12 +122,13 @@ def _failure(error: Exception) -> Failed:
     return Failed(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", "bug")
 
 
-def _die_with_owner(owner: int) -> None:
+def _die_with_owner(pipe: int) -> None:
     """End when the owner is gone: a killed owner cannot hang up in the middle of an epoch."""
-    while os.getppid() == owner:
-        time.sleep(0.5)
+    hung_up = select.poll()
+    hung_up.register(pipe, 0)
+    hung_up.poll()
     os._exit(1)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

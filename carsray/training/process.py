@@ -10,19 +10,14 @@ from multiprocessing.connection import Connection
 
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
+from carsray.training.forked import Forked, fork, heap_and_threads
 from carsray.training.messages import Answer, Begin, Epoch, Failed, LetGo, NextEpoch, Open, Progress, Released, Request
 
-CHILD = (sys.executable, "-m", "carsray.training.child")
+MODULE = "carsray.training.child"
+CHILD = (sys.executable, "-m", MODULE)
 CLOSE_SECONDS = 5.0
 HEALTH_SECONDS = 60.0
 """A child between two trials answers in milliseconds, unless its device hangs."""
-KEEP_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
-"""glibc gives large activations back to the system as they are freed, and has every page zeroed anew a step later."""
-SHORT_SPIN = {"GOMP_SPINCOUNT": "5000"}
-"""How often a thread looks whether the others have come, before it sleeps. GNU OpenMP's 300,000 times is longer than a
-time slice where other processes run: two sweeps at once on two cores took 91 s each, and 35 s with this; one alone 20 s
-with either (https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html).
-"""
 STALL_SECONDS = 900.0
 """A child shows progress every few seconds; fetching pictures from a bucket is the longest it is silent."""
 
@@ -32,7 +27,7 @@ class TrainingProcess:
 
     def __init__(self, split: DataSplit, run: RunConfig, child: Sequence[str] = CHILD) -> None:
         self._split, self._run, self._command = split, run, child
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | Forked | None = None
         self._pipe: Connection | None = None
 
     @property
@@ -95,16 +90,18 @@ class TrainingProcess:
     def _start(self) -> None:
         self.close()
         ours, theirs = socket.socketpair()
-        spin = {} if "OMP_WAIT_POLICY" in os.environ else SHORT_SPIN
-        environment = {**KEEP_HEAP, **spin, **os.environ, "OMP_NUM_THREADS": str(self._run.threads)}
+        environment = {**heap_and_threads(os.environ), "OMP_NUM_THREADS": str(self._run.threads)}
         with theirs:
-            # A session of its own: Ctrl-C in the terminal is the driver's business, not the child's.
-            self._child = subprocess.Popen(
-                [*self._command, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env=environment,
-                start_new_session=True,
-            )
+            if self._run.fork_server and self._command == CHILD:
+                self._child = fork(self._run.fork_server, MODULE, theirs, environment, self._run.threads)
+            if self._child is None or self._child.pid is None:
+                # A session of its own: Ctrl-C in the terminal is the driver's business, not the child's.
+                self._child = subprocess.Popen(
+                    [*self._command, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    env=environment,
+                    start_new_session=True,
+                )
         self._pipe = Connection(ours.detach())
         with suppress(OSError):  # died already: next_epoch says so
             self._send(Open(self._split, self._run))

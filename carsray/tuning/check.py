@@ -1,7 +1,10 @@
 """Builds the networks that a space asks for, before any trial does: one error in time instead of one per trial."""
 
 import itertools
+import sys
+from multiprocessing.connection import Connection
 
+from carsray.errors import CarsrayError
 from carsray.models.build import build_network
 from carsray.models.network import Network
 from carsray.space import Space, Value
@@ -31,3 +34,18 @@ def check_networks(space: Space) -> None:
 def _choices(space: Space, name: str) -> tuple[Value | None, ...]:
     """What a setting may be, or None alone where it is not searched."""
     return space.parameters[name].choices or (None,) if name in space.parameters else (None,)
+
+
+def main(pipe: int) -> None:
+    """In a process of its own, see cli/checking.py: receives a space, and answers with what is wrong, or None."""
+    connection = Connection(pipe)
+    try:
+        check_networks(connection.recv())
+    except CarsrayError as error:
+        connection.send(error)
+    else:
+        connection.send(None)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -31,6 +31,7 @@ from carsray.results import BEST, COMPUTING, SweepFolder
 from carsray.space import Space
 from carsray.space_file import load_space
 from carsray.storage.watch import Watch
+from carsray.training.forked import fork_server
 from carsray.tuning.actor import TrialActor
 from carsray.tuning.budget import Budget, hours_worked
 from carsray.tuning.record import Recorder
@@ -192,6 +193,7 @@ def _trainable(space: Space, split: DataSplit, settings: SweepSettings, resource
     run = RunConfig(
         threads=resources.threads,
         cache=settings.cache,
+        fork_server=fork_server(),
         depths=depth.choices if depth else (),
         keep_improved=any(limit is not None for limit in limits),
     )

@@ -1,5 +1,6 @@
 """A training process that keeps memory of every trial; test_process.py starts it."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,4 +20,4 @@ def leaky_fit(*arguments: Any, to_pass: float | None) -> Iterator[Any]:
 
 if __name__ == "__main__":
     child.fit = leaky_fit
-    child.main()
+    child.main(int(sys.argv[1]))

@@ -19,6 +19,7 @@ from carsray.data.batches import training_data
 from carsray.data.records import DataSplit
 from carsray.training.checkpoint import load_checkpoint
 from carsray.training.fit import EpochResult, Progress, fit
+from carsray.training.forked import fork_server
 from carsray.training.messages import Epoch, Failed
 from carsray.training.process import CHILD, TrainingProcess
 
@@ -42,18 +43,22 @@ def split(folder: Path) -> DataSplit:
 
 @pytest.fixture(scope="module")
 def warm(folder: Path, split: DataSplit) -> Iterator[TrainingProcess]:
-    process = TrainingProcess(split, run_of(folder))
+    process = TrainingProcess(split, run_of(folder).model_copy(update={"fork_server": fork_server()}))
     yield process
     process.close()
 
 
 @pytest.fixture
 def start(folder: Path, split: DataSplit) -> Iterator[Callable[..., TrainingProcess]]:
-    """Makes processes that are gone after the test."""
+    """Makes processes that are gone after the test, forked ones unless they are to be started anew."""
     made: list[TrainingProcess] = []
 
-    def make(of: DataSplit = split, progress_seconds: float = 60.0, child: Sequence[str] = CHILD) -> TrainingProcess:
-        made.append(TrainingProcess(of, run_of(folder, progress_seconds), child))
+    def make(
+        of: DataSplit = split, progress_seconds: float = 60.0, child: Sequence[str] = CHILD, anew: bool = False
+    ) -> TrainingProcess:
+        server = None if anew else fork_server()
+        run = run_of(folder, progress_seconds).model_copy(update={"fork_server": server})
+        made.append(TrainingProcess(of, run, child))
         return made[-1]
 
     yield make
@@ -113,7 +118,7 @@ def test_a_child_keeps_its_heap_unless_the_environment_says_otherwise(
 ) -> None:
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    environment = environment_of(start())
+    environment = environment_of(start(anew=True))
     assert "MALLOC_MMAP_MAX_=7" in environment
     assert f"MALLOC_TRIM_THRESHOLD_={2**40}" in environment
 
@@ -124,7 +129,7 @@ def test_the_threads_of_a_child_do_not_spin_long_unless_the_environment_says_oth
 ) -> None:
     if policy:
         monkeypatch.setenv("OMP_WAIT_POLICY", policy)
-    assert ("GOMP_SPINCOUNT=5000" in environment_of(start())) == ours
+    assert ("GOMP_SPINCOUNT=5000" in environment_of(start(anew=True))) == ours
 
 
 def test_a_trial_given_up_between_epochs_makes_room_for_the_next(warm: TrainingProcess) -> None:

@@ -12,6 +12,7 @@ from carsray.data.records import DataSplit
 from carsray.final.confirm.repetitions import Repetition
 from carsray.published.view import View
 from carsray.training.attempts import Attempts
+from carsray.training.forked import fork_server
 from carsray.training.messages import Epoch, Failed, Progress
 from carsray.tuning.resources import share_out
 from carsray.tuning.signals import terminated_as_interrupted
@@ -33,7 +34,7 @@ def run_repetitions(repetitions: Sequence[Repetition], settings: SweepSettings) 
     with connected(settings.address) as nodes, terminated_as_interrupted(), view:  # Ray has a handler of its own
         resources = share_out(nodes, settings.model_copy(update={"trials": len(todo)}))
         depths = tuple(dict.fromkeys(each.config.unfreeze_depth for each in repetitions))
-        run = RunConfig(threads=resources.threads, cache=settings.cache, depths=depths)
+        run = RunConfig(threads=resources.threads, cache=settings.cache, fork_server=fork_server(), depths=depths)
         driver = _Driver(todo, run, Tasks(resources.cpus, resources.gpus), view)
         driver.drive()
     return driver.failures

@@ -1,0 +1,224 @@
+"""Processes forked of a real fork server: small programs, and training processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_training import config_of, draw_folders, run_of, split_of
+
+from carsray.training.forked import Forked, fork, fork_server
+from carsray.training.messages import Epoch, Failed
+from carsray.training.process import TrainingProcess
+
+pytestmark = pytest.mark.process
+
+PROGRAMS = """
+import os, sys, threading
+import torch
+from multiprocessing.connection import Connection
+
+def main(fd):
+    pipe = Connection(fd)
+    said = pipe.recv()
+    if said == "state":
+        pipe.send((os.getsid(0) == os.getpid(), dict(os.environ), torch.get_num_threads(), threading.active_count()))
+    elif said == "open":
+        links = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if int(fd) > 2]
+        pipe.send([link for link in links if "socket:" in link or "pipe:" in link])
+    elif said == "fail":
+        raise ValueError("as told")
+    elif said == "exit":
+        os._exit(7)
+    elif said == "parent":
+        pipe.send(os.getppid())
+    elif said == "wait":
+        pipe.recv()
+"""
+Begin = Callable[..., tuple[Forked, Connection]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of its own, which can import the programs."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "programs.py").write_text(PROGRAMS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        found = fork_server.__wrapped__()
+    assert found is not None
+    return Path(found)
+
+
+@pytest.fixture
+def begin(server: Path) -> Iterator[Begin]:
+    """Forks a program and tells it what to do; all are gone after the test."""
+    made: list[tuple[Forked, Connection]] = []
+
+    def ask(said: str, threads: int = 1, **environment: str) -> tuple[Forked, Connection]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            forked = fork(server, "programs", theirs, environment, threads)
+        assert forked is not None
+        made.append((forked, Connection(ours.detach())))
+        made[-1][1].send(said)
+        return made[-1]
+
+    yield ask
+    for forked, pipe in made:
+        if forked._line.fileno() >= 0:
+            forked.kill()
+            forked.wait(30)
+        pipe.close()
+
+
+def test_it_has_the_environment_and_the_threads_that_were_asked_for_and_a_session_of_its_own(begin: Begin) -> None:
+    _, pipe = begin("state", threads=2, TOLD="yes")
+    assert pipe.recv() == (True, {"TOLD": "yes"}, 2, 1)
+
+
+def test_it_holds_none_of_the_servers_pipes_nor_of_the_others(begin: Begin) -> None:
+    begin("wait")
+    _, pipe = begin("open")
+    assert len(pipe.recv()) == 1  # its own
+
+
+@pytest.mark.parametrize(("said", "code"), [("state", 0), ("fail", 1), ("exit", 7)])
+def test_its_exit_code_is_told(said: str, code: int, begin: Begin) -> None:
+    forked, _ = begin(said)
+    assert forked.wait(30) == code
+    assert forked.wait(30) == code  # twice as once
+
+
+def test_a_killed_one_is_told_by_its_signal(begin: Begin) -> None:
+    forked, _ = begin("wait")
+    assert forked.pid
+    forked.kill()
+    assert forked.wait(30) == -signal.SIGKILL
+    forked.kill()  # its number may be another's by now
+
+
+def test_one_that_goes_on_is_waited_for_no_longer_than_asked(begin: Begin) -> None:
+    forked, pipe = begin("wait")
+    with pytest.raises(subprocess.TimeoutExpired):
+        forked.wait(0.01)
+    pipe.send("enough")
+    assert forked.wait(30) == 0
+
+
+def test_its_traceback_goes_where_the_asker_writes(begin: Begin, capfd: pytest.CaptureFixture[str]) -> None:
+    forked, _ = begin("fail")
+    forked.wait(30)
+    assert "ValueError: as told" in capfd.readouterr().err
+
+
+def test_one_whose_asker_hangs_up_is_ended(begin: Begin) -> None:
+    forked, pipe = begin("wait")
+    assert forked.pid
+    forked._line.close()  # as if the asker had died
+    with pytest.raises((EOFError, ConnectionResetError)):
+        pipe.recv()
+
+
+def test_one_that_was_not_forked_yet_is_given_up_without_waiting(begin: Begin) -> None:
+    _, pipe = begin("parent")
+    server = pipe.recv()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        forked, pipe = begin("wait")
+        forked.kill()
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert forked.wait(30) is None
+    with pytest.raises((EOFError, ConnectionResetError)):
+        pipe.recv()
+
+
+def test_a_server_of_another_machine_is_let_be(tmp_path: Path) -> None:
+    with socket.socket() as pipe:
+        assert fork(tmp_path / "carsray-elsewhere-x/socket", "programs", pipe, {}, 1) is None
+
+
+DRIVER = """
+import sys, time
+from carsray.training.forked import fork_server
+print(fork_server(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def driver() -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A process with a fork server, and the server's socket."""
+    with subprocess.Popen([sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process, Path(process.stdout.readline().strip())
+        process.kill()
+
+
+def test_a_server_ends_with_its_driver_and_leaves_nothing(driver: tuple[subprocess.Popen[str], Path]) -> None:
+    process, path = driver
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(path))
+        process.kill()
+        with suppress(ConnectionResetError):
+            assert line.recv(1) == b""  # the end of the server, which had never answered
+    assert not path.parent.exists()
+    with socket.socket() as pipe:
+        assert fork(path, "programs", pipe, {}, 1) is None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("forked")
+    draw_folders(root / "pictures")
+    return root
+
+
+def trained(folder: Path, **run: Any) -> tuple[TrainingProcess, Epoch | Failed]:
+    """A training process after one epoch."""
+    process = TrainingProcess(split_of(folder / "pictures", folder / "cache"), run_of(folder).model_copy(update=run))
+    process.begin(config_of(dropout=0.2))
+    *_, last = process.next_epoch()
+    assert not isinstance(last, Failed)
+    return process, last
+
+
+def test_a_forked_training_process_gives_the_numbers_of_one_started_anew(server: Path, folder: Path) -> None:
+    forked, there = trained(folder, fork_server=server)
+    anew, here = trained(folder)
+    assert isinstance(there, Epoch)
+    assert isinstance(here, Epoch)
+    assert there.metrics == here.metrics
+    assert isinstance(forked._child, Forked)
+    assert not isinstance(anew._child, Forked)
+    forked.close()
+    anew.close()
+
+
+def test_a_forked_training_process_that_is_killed_says_how_and_is_replaced(server: Path, folder: Path) -> None:
+    process, first = trained(folder, fork_server=server)
+    killed = process.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    problem = process.begin(config_of(dropout=0.2))
+    assert problem is not None
+    assert "signal 9" in problem
+    *_, again = process.next_epoch()
+    assert isinstance(again, Epoch)
+    assert isinstance(first, Epoch)
+    assert again.metrics == first.metrics
+    process.close()
+
+
+def test_where_the_server_is_gone_training_processes_are_started_anew(folder: Path) -> None:
+    process, _ = trained(folder, fork_server=folder / f"{'0' * 12}/socket")
+    assert isinstance(process._child, subprocess.Popen)
+    process.close()
