@@ -5,8 +5,8 @@ in whatever is forked.
 """
 
 import importlib
+import json
 import os
-import pickle
 import select
 import shutil
 import signal
@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -25,6 +26,7 @@ ORDER_SECONDS = 10.0
 
 def main() -> None:
     """Serve until the driver is gone."""
+    _call_oneself("carsray.fork")
     listener, owner, folder = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
     try:
         _Server(listener, owner).serve()
@@ -67,7 +69,7 @@ class _Server:
         if len(descriptors) < 3:
             raise OSError("no order")
         try:
-            order = pickle.loads(receive(line, LENGTH.unpack(size)[0]))
+            order = Order(**json.loads(receive(line, LENGTH.unpack(size)[0])))
             pid = os.fork()
             if not pid:
                 self._become(order, line, *descriptors)
@@ -95,6 +97,7 @@ class _Server:
             for descriptor in (self._owner, self._woken, self._wakes):
                 os.close(descriptor)
             os.setsid()
+            _call_oneself("carsray." + order.module.rpartition(".")[2])
             os.dup2(out, 1)
             os.dup2(err, 2)
             os.environ.clear()
@@ -117,6 +120,12 @@ class _Server:
                     with suppress(OSError):  # nobody waits any more
                         line.sendall(NUMBER.pack(os.waitstatus_to_exitcode(status)))
                     line.close()
+
+
+def _call_oneself(name: str) -> None:
+    """What `top` and `ps -c` show, at most 15 letters; the command line is the server's for all of them."""
+    with suppress(OSError):  # not on Linux
+        Path("/proc/self/comm").write_text(name)
 
 
 if __name__ == "__main__":

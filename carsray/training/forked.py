@@ -6,8 +6,8 @@ processes are started anew (process.py).
 
 import atexit
 import hashlib
+import json
 import os
-import pickle
 import select
 import shutil
 import signal
@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def fork(server: Path, module: str, pipe: socket.socket, environment: Mapping[st
     line.settimeout(ANSWER_SECONDS)
     try:
         line.connect(str(server))
-        order = pickle.dumps(Order(module, dict(environment), threads))
+        order = json.dumps(asdict(Order(module, dict(environment), threads))).encode()
         socket.send_fds(line, [LENGTH.pack(len(order))], [pipe.fileno(), 1, 2])
         line.sendall(order)
     except OSError:

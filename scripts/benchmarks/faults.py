@@ -45,7 +45,8 @@ LONGEST = 600.0
 LEAVE_SECONDS = 30.0
 """Actors and training processes notice the end of their owner within seconds."""
 PARTS = {
-    "training-process": ("carsray.training.child",),
+    "training-process": ("carsray.child",),
+    "fork-server": ("carsray.fork",),
     "trial-actor": ("ray::TrialActor", "ray::ResourceTrainable"),  # while it waits, and while it trains
 }
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")

@@ -35,7 +35,7 @@ def score(config: dict[str, Any], epoch: int) -> float:
 def snapshot(config: TrialConfig, epoch: int) -> bytes:
     """One that the driver can read, and that holds nothing."""
     standing = {"config": config.key(), "epoch": epoch, "best": score(config.model_dump(), epoch), "schedule": {}}
-    metadata = {"format": sys.argv[2], "standing": json.dumps(standing), KEY: UNKNOWN}
+    metadata = {"format": sys.argv[1], "standing": json.dumps(standing), KEY: UNKNOWN}
     return with_digest(safetensors.numpy.save({"nothing": np.zeros(1)}, metadata))
 
 
@@ -54,8 +54,7 @@ def mishap(share: float) -> Failed | None:
 
 def main() -> None:
     """Serve until the owner hangs up."""
-    share = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
-    connection = Connection(int(sys.argv[1]))
+    share, connection = float(sys.argv[2]), Connection(int(sys.argv[3]))
     connection.recv()  # the data, which nobody reads
     while True:
         try:

@@ -1,7 +1,7 @@
 """A whole sweep of carsray's, record and view included, whose trials train nothing (idle.py)."""
 
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -23,19 +23,11 @@ CHILD = str(Path(__file__).with_name("idle.py").resolve())
 def idle_actor(share: float) -> type[actor.TrialActor]:
     """The trial actor, with a training process in which such a share of the epochs goes wrong."""
 
-    class IdleProcess(TrainingProcess):
-        def _start(self) -> None:
-            popen = subprocess.Popen
-
-            def idle(command: list[str], **options: Any) -> Any:
-                return popen([sys.executable, CHILD, command[-1], FORMAT, str(share)], **options)
-
-            with patch("subprocess.Popen", idle):
-                super()._start()
+    idle = partial(TrainingProcess, child=(sys.executable, CHILD, FORMAT, str(share)))
 
     class IdleActor(actor.TrialActor):
         def setup(self, *arguments: Any, **shared: Any) -> None:
-            with patch.object(attempts, "TrainingProcess", IdleProcess):
+            with patch.object(attempts, "TrainingProcess", idle):
                 super().setup(*arguments, **shared)
 
     return IdleActor

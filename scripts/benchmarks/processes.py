@@ -24,8 +24,16 @@ def descendants(pid: int) -> list[int]:
 
 
 def named(pids: list[int], *words: str) -> list[int]:
-    """Those of them whose command line holds one of these words."""
-    return [pid for pid in pids if any(word in command_line(pid) for word in words)]
+    """Those of them whose name or command line holds one of these words."""
+    return [pid for pid in pids if any(word in f"{name(pid)} {command_line(pid)}" for word in words)]
+
+
+def name(pid: int) -> str:
+    """What `top` shows; empty for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def command_line(pid: int) -> str:

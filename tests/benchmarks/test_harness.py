@@ -61,7 +61,7 @@ def test_a_smoke_run_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_driver_can_read_the_snapshot_of_an_idle_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["idle.py", "3", FORMAT])
+    monkeypatch.setattr(sys, "argv", ["idle.py", FORMAT, "0.0", "3"])
     config = TrialConfig()
     taken = idle.snapshot(config, 4)
     assert snapshot_standing(taken, config) == (4, idle.score(config.model_dump(), 4))
