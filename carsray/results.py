@@ -3,7 +3,7 @@
 import itertools
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,9 +20,16 @@ BEST = "val/accuracy_best"
 
 COMPUTING = "seconds/compute"
 """How long an epoch took but for what is not its own: views, validation, waiting."""
+CUT = "train/cut_after_step"
+"""Where an epoch was cut short, the step; see training/hopeless.py."""
 
 State = Literal["running", "paused", "finished", "pruned", "failed"]
 """A paused trial stands at a rung; it goes on when it is among the best there, and is pruned when the sweep ends."""
+
+
+def whole_epoch_seconds(entry: Mapping[str, Any]) -> float | None:
+    """How long the trial of an entry of a history computes for an epoch; None where it does not tell."""
+    return None if CUT in entry else entry.get(COMPUTING)
 
 
 @dataclass(frozen=True, slots=True)

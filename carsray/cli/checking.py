@@ -3,17 +3,17 @@
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from carsray.errors import SweepFailed
 from carsray.space import Space
-from carsray.training.forked import fork, fork_server
+from carsray.training.forked import PYTHON, Forked, fork, fork_server
 
 MODULE = "carsray.tuning.check"
 END_SECONDS = 5.0
+Process = Forked | subprocess.Popen[bytes]
 
 
 @contextmanager
@@ -22,21 +22,22 @@ def networks_checked(space: Space) -> Iterator[Callable[[], None]]:
 
     SweepFailed where the process died.
     """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        server = fork_server()
-        process = (server and fork(server, MODULE, theirs, os.environ, 1)) or subprocess.Popen(
-            # A session of its own: Ctrl-C is this process's business.
-            [sys.executable, "-m", MODULE, str(theirs.fileno())], pass_fds=[theirs.fileno()], start_new_session=True
-        )  # fmt: skip
-    pipe = Connection(ours.detach())
-    pipe.send(space)
+    process, pipe = _forked(space) or _anew(space)
 
     def wait() -> None:
+        nonlocal process, pipe
         try:
-            error = pipe.recv()
+            try:
+                error = pipe.recv()
+            except (EOFError, ConnectionResetError):
+                if process.pid is not None:
+                    raise
+                process, pipe = _anew(space)  # the fork server is gone
+                error = pipe.recv()
         except (EOFError, ConnectionResetError):
-            code = process.wait(END_SECONDS)
+            code = None
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(END_SECONDS)
             raise SweepFailed(f"the process that tries the networks died (exit code {code}). Free memory") from None
         if error is not None:
             raise error
@@ -45,5 +46,33 @@ def networks_checked(space: Space) -> Iterator[Callable[[], None]]:
         yield wait
     finally:
         process.kill()
-        process.wait(END_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_SECONDS)
         pipe.close()
+
+
+def _forked(space: Space) -> tuple[Process, Connection] | None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        server = fork_server()
+        process = server and fork(server, MODULE, theirs, os.environ, 1)
+    if process:
+        return process, _told(ours, space)
+    ours.close()
+    return None
+
+
+def _anew(space: Space) -> tuple[Process, Connection]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # A session of its own: Ctrl-C is this process's business.
+        command, fd = [*PYTHON, MODULE, str(theirs.fileno())], theirs.fileno()
+        process = subprocess.Popen(command, pass_fds=[fd], start_new_session=True)
+    return process, _told(ours, space)
+
+
+def _told(ours: socket.socket, space: Space) -> Connection:
+    pipe = Connection(ours.detach())
+    with suppress(OSError):  # it is gone, which waiting for its answer tells
+        pipe.send(space)
+    return pipe

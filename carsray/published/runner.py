@@ -16,7 +16,6 @@ from carsray.published.search import search
 from carsray.published.view import View
 from carsray.published.work import Measured, measure
 from carsray.training.fit import Progress
-from carsray.training.forked import fork_server
 from carsray.training.whole import EpochEnd, Impossible, Trained, train
 from carsray.tuning.resources import share_out
 
@@ -41,7 +40,7 @@ def run_plan(folder: ReproductionFolder, plan: Plan, settings: SweepSettings) ->
     view = View(plan.runs, done=[run for run in plan.runs if run not in todo])
     with connected(settings.address) as nodes, view:
         resources = share_out(nodes, settings.model_copy(update={"trials": _tasks_at_once(plan)}))
-        run_config = RunConfig(threads=resources.threads, cache=settings.cache, fork_server=fork_server())
+        run_config = RunConfig(threads=resources.threads, cache=settings.cache)
         driver = _Driver(folder, plan, run_config, Tasks(resources.cpus, resources.gpus), view)
         driver.drive()
     return driver.failures

@@ -22,6 +22,8 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+PYTHON = (sys.executable, "-P", "-m")
+"""To run a module: none of the folder that we happen to be in may stand in for one of Python's own."""
 ANSWER_SECONDS = 120.0
 """The first to ask waits for the imports, which a busy machine draws out."""
 KEEP_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
@@ -39,27 +41,39 @@ LENGTH = struct.Struct("!Q")
 class Order:
     """What is to be forked: ``main(fd)`` of a module, with this environment and so many threads for torch.
 
-    With it come the descriptors of its end of a pipe, of its standard output and of its standard error.
+    It takes after who asks for it: Ray lets its workers give way to others, and die first where memory lacks. With it
+    come the descriptors of its end of a pipe, of its standard output and of its standard error.
     """
 
     module: str
     environment: dict[str, str]
     threads: int
+    niceness: int
+    oom_score: int
+    processors: list[int]
 
 
 class Forked:
     """A process that is the fork server's child; what is asked of it, subprocess.Popen answers by the same names."""
 
     def __init__(self, line: socket.socket) -> None:
-        self._line, self._ended = line, False
+        self._line = line
+        self._handle: int | None = None
+        """Of the process, not of its number, which may be another's once it has ended."""
+        self._ended = False
         self._code: int | None = None
 
     @cached_property
     def pid(self) -> int | None:
         """Its process id, once the server has come to fork it; None where the server is gone."""
-        self._line.settimeout(ANSWER_SECONDS)
-        with suppress(OSError):
-            return _number(self._line)
+        if not self._ended:
+            self._line.settimeout(ANSWER_SECONDS)
+            with suppress(OSError):
+                told, handles, *_ = socket.recv_fds(self._line, NUMBER.size, 1)
+                if handles:
+                    self._handle = handles[0]
+                    return int(NUMBER.unpack(told)[0])
+            self._let_go()
         return None
 
     def wait(self, timeout: float) -> int | None:
@@ -73,18 +87,28 @@ class Forked:
                 self._code = _number(self._line)
             except TimeoutError:
                 raise subprocess.TimeoutExpired("a forked process", timeout) from None
-        self._ended = True
-        self._line.close()
+            assert self._handle is not None
+            if self._code is None and not select.select([self._handle], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a forked process", timeout)
+            self._let_go()
         return self._code
 
     def kill(self) -> None:
         """End it at once. Where the server has not come to fork it, it is not waited for: hung up on, it ends it."""
+        if self._ended:
+            return
         if "pid" not in self.__dict__ and not select.select([self._line], [], [], 0)[0]:
-            self._ended = True
-            self._line.close()
-        elif not self._ended and self.pid:
+            self._let_go()
+        elif self.pid:
+            assert self._handle is not None
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def _let_go(self) -> None:
+        self._ended = True
+        self._line.close()
+        if self._handle is not None:
+            os.close(self._handle)
 
 
 def fork(server: Path, module: str, pipe: socket.socket, environment: Mapping[str, str], threads: int) -> Forked | None:
@@ -94,13 +118,16 @@ def fork(server: Path, module: str, pipe: socket.socket, environment: Mapping[st
     """
     if _place() not in server.parent.name:
         return None
+    oom_score = int(Path("/proc/self/oom_score_adj").read_text())
+    niceness, processors = os.getpriority(os.PRIO_PROCESS, 0), sorted(os.sched_getaffinity(0))
+    order = Order(module, dict(environment), threads, niceness, oom_score, processors)
+    content = json.dumps(asdict(order)).encode()
     line = socket.socket(socket.AF_UNIX)
     line.settimeout(ANSWER_SECONDS)
     try:
         line.connect(str(server))
-        order = json.dumps(asdict(Order(module, dict(environment), threads))).encode()
-        socket.send_fds(line, [LENGTH.pack(len(order))], [pipe.fileno(), 1, 2])
-        line.sendall(order)
+        socket.send_fds(line, [LENGTH.pack(len(content))], [pipe.fileno(), 1, 2])
+        line.sendall(content)
     except OSError:
         line.close()
         return None
@@ -113,6 +140,8 @@ def fork_server() -> Path | None:
 
     None where there cannot be one: processes are started anew then.
     """
+    if sys.platform != "linux":
+        return None
     folder = Path(tempfile.mkdtemp(prefix=f"carsray-{_place()}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -123,7 +152,7 @@ def fork_server() -> Path | None:
     listener.listen(64)
     theirs, ours = os.pipe()  # that nobody holds the other end any more, tells the server that this process is gone
     process = subprocess.Popen(
-        [sys.executable, "-m", "carsray.training.fork_server", str(listener.fileno()), str(theirs), str(folder)],
+        [*PYTHON, "carsray.training.fork_server", str(listener.fileno()), str(theirs), str(folder)],
         pass_fds=[listener.fileno(), theirs],
         env={**heap_and_threads(os.environ), "OMP_NUM_THREADS": "1"},  # a pool of threads would not survive a fork
         stdin=subprocess.DEVNULL,
@@ -134,6 +163,7 @@ def fork_server() -> Path | None:
 
     def end() -> None:
         os.close(ours)
+        process.kill()  # it may be at its imports still
         process.wait()
 
     atexit.register(end)

@@ -3,18 +3,17 @@
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
-from carsray.training.forked import Forked, fork, heap_and_threads
+from carsray.training.forked import PYTHON, Forked, fork, heap_and_threads
 from carsray.training.messages import Answer, Begin, Epoch, Failed, LetGo, NextEpoch, Open, Progress, Released, Request
 
 MODULE = "carsray.training.child"
-CHILD = (sys.executable, "-m", MODULE)
+CHILD = (*PYTHON, MODULE)
 CLOSE_SECONDS = 5.0
 HEALTH_SECONDS = 60.0
 """A child between two trials answers in milliseconds, unless its device hangs."""
@@ -89,22 +88,29 @@ class TrainingProcess:
 
     def _start(self) -> None:
         self.close()
-        ours, theirs = socket.socketpair()
         environment = {**heap_and_threads(os.environ), "OMP_NUM_THREADS": str(self._run.threads)}
-        with theirs:
-            if self._run.fork_server and self._command == CHILD:
-                self._child = fork(self._run.fork_server, MODULE, theirs, environment, self._run.threads)
-            if self._child is None or self._child.pid is None:
-                # A session of its own: Ctrl-C in the terminal is the driver's business, not the child's.
-                self._child = subprocess.Popen(
-                    [*self._command, str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    env=environment,
-                    start_new_session=True,
-                )
+        self._child, ours = self._forked(environment) or self._anew(environment)
         self._pipe = Connection(ours.detach())
         with suppress(OSError):  # died already: next_epoch says so
             self._send(Open(self._split, self._run))
+
+    def _forked(self, environment: dict[str, str]) -> tuple[Forked, socket.socket] | None:
+        if self._run.fork_server is None or self._command != CHILD:
+            return None
+        ours, theirs = socket.socketpair()
+        with theirs:
+            child = fork(self._run.fork_server, MODULE, theirs, environment, self._run.threads)
+            if child and child.pid:
+                return child, ours
+        ours.close()
+        return None
+
+    def _anew(self, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # A session of its own: Ctrl-C in the terminal is the driver's business, not the child's.
+            command, fd = [*self._command, str(theirs.fileno())], theirs.fileno()
+            return subprocess.Popen(command, pass_fds=[fd], env=environment, start_new_session=True), ours
 
     def _let_go(self) -> str | None:
         """Have the child drop its trial; what is wrong with it afterwards, if anything."""

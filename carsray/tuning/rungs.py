@@ -37,13 +37,14 @@ class RungTable:
         self._seconds: dict[int, float] = {}
         self._longest = 0
 
-    def record(self, trial: int, epoch: int, score: float, seconds: float = 0.0) -> bool:
-        """Enter the best score by an epoch, and how long the epoch took; True if the trial stands at a rung.
+    def record(self, trial: int, epoch: int, score: float, seconds: float | None = None) -> bool:
+        """Enter the best score by an epoch, and how long a whole epoch took; True if the trial stands at a rung.
 
         A trial counts once at a rung, however often it gets there.
         """
         self._paused.pop(trial, None)
-        self._seconds[trial] = seconds
+        if seconds is not None:
+            self._seconds[trial] = seconds
         self._longest = max(self._longest, epoch)
         if epoch not in self._reached:
             return False
@@ -86,9 +87,9 @@ class RungTable:
             return best
         cut = -ranked[clear - 1][0]
         least = cut - ERRORS * noise(cut, self._pictures)
-        dear = DEAR * sum(self._seconds.values()) / len(self._seconds)
+        dear = DEAR * sum(self._seconds.values()) / max(len(self._seconds), 1)
         blurred = ranked[clear : int(len(ranked) * WITHIN_NOISE)]
-        return best + [trial for score, trial in blurred if -score >= least and self._seconds[trial] <= dear]
+        return best + [trial for score, trial in blurred if -score >= least and self._seconds.get(trial, 0.0) <= dear]
 
     def to_pass(self) -> float | None:
         """The least with which a trial passes a rung after the first epoch, as things stand; 0 while none does.

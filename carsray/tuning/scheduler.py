@@ -11,7 +11,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from carsray.results import COMPUTING
+from carsray.results import whole_epoch_seconds
 from carsray.tuning.turns import Turns
 
 LOOK_SECONDS = 15.0
@@ -52,7 +52,7 @@ class RungScheduler(ASHAScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop at the last epoch, pause at a rung."""
         number, epoch = trial.config["trial"], int(result[self._time_attr])
-        at_rung = self._turns.reached(number, epoch, result[self._metric], result.get(COMPUTING, 0.0))
+        at_rung = self._turns.reached(number, epoch, result[self._metric], whole_epoch_seconds(result))
         if self.winds_down():
             return str(TrialScheduler.STOP)
         if epoch >= self._max_t:

@@ -27,7 +27,7 @@ from carsray.data.split_file import read_split, write_split
 from carsray.errors import ResultsError
 from carsray.files import write_json, write_text
 from carsray.leaderboard import TrialRow
-from carsray.results import BEST, COMPUTING, SweepFolder
+from carsray.results import BEST, SweepFolder, whole_epoch_seconds
 from carsray.space import Space
 from carsray.space_file import load_space
 from carsray.storage.watch import Watch
@@ -209,7 +209,7 @@ def _rung_table(
     table = RungTable(space.rungs, space.objective.reduction, pictures if space.objective.noise else 0)
     for row in before:
         for epoch in histories[row.trial]:
-            table.record(row.trial, epoch["epoch"], epoch[BEST], epoch.get(COMPUTING, 0.0))
+            table.record(row.trial, epoch["epoch"], epoch[BEST], whole_epoch_seconds(epoch))
         if row.ended:
             table.drop(row.trial)
         elif row.state == "running" and row.trial in table.paused():

@@ -83,8 +83,8 @@ class Turns:
         """What a trial will be asked for after its first epoch, as things stand; None where it will not be asked."""
         return None if trial == self._baseline else self.table.to_pass()
 
-    def reached(self, trial: int, epoch: int, score: float, seconds: float = 0.0) -> bool:
-        """A trial has ended an epoch, computing for so many ``seconds``; whether it stands at a rung now."""
+    def reached(self, trial: int, epoch: int, score: float, seconds: float | None = None) -> bool:
+        """A trial has ended an epoch; a whole one takes so many ``seconds``. Whether it stands at a rung now."""
         del self._losses[trial]
         return self.table.record(trial, epoch, score, seconds)
 

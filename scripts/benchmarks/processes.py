@@ -24,8 +24,9 @@ def descendants(pid: int) -> list[int]:
 
 
 def named(pids: list[int], *words: str) -> list[int]:
-    """Those of them whose name or command line holds one of these words."""
-    return [pid for pid in pids if any(word in f"{name(pid)} {command_line(pid)}" for word in words)]
+    """Those of them whose name or command line holds one of these words; one that has ended has no command line."""
+    called = {pid: (name(pid), command_line(pid)) for pid in pids}
+    return [pid for pid, both in called.items() if both[1] and any(word in " ".join(both) for word in words)]
 
 
 def name(pid: int) -> str:

@@ -53,6 +53,7 @@ def test_nobody_waits_for_the_check_where_something_else_is_wrong(monkeypatch: p
     pids: list[int | None] = []
     with suppress(ZeroDivisionError), networks_checked(space_of("0, 3")):
         pids = [each.pid for each in made if each]
+        assert all(pids)
         raise ZeroDivisionError
     assert [Path(f"/proc/{pid}").exists() for pid in pids] == [False]
 

@@ -21,7 +21,7 @@ from carsray.training.process import TrainingProcess
 pytestmark = pytest.mark.process
 
 PROGRAMS = """
-import os, sys, threading
+import os
 import torch
 from multiprocessing.connection import Connection
 
@@ -29,7 +29,10 @@ def main(fd):
     pipe = Connection(fd)
     said = pipe.recv()
     if said == "state":
-        pipe.send((os.getsid(0) == os.getpid(), dict(os.environ), torch.get_num_threads(), threading.active_count()))
+        pipe.send((os.getsid(0) == os.getpid(), dict(os.environ), torch.get_num_threads()))
+    elif said == "rank":
+        oom_score = int(open("/proc/self/oom_score_adj").read())
+        pipe.send((os.getpriority(os.PRIO_PROCESS, 0), oom_score, os.sched_getaffinity(0)))
     elif said == "open":
         links = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if int(fd) > 2]
         pipe.send([link for link in links if "socket:" in link or "pipe:" in link])
@@ -46,10 +49,19 @@ Begin = Callable[..., tuple[Forked, Connection]]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of its own, which can import the programs."""
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("programs")
     (folder / "programs.py").write_text(PROGRAMS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(programs: Path) -> Path:
+    return own_server(programs)
+
+
+def own_server(folder: Path) -> Path:
+    """One that can import the programs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
         found = fork_server.__wrapped__()
@@ -81,7 +93,39 @@ def begin(server: Path) -> Iterator[Begin]:
 
 def test_it_has_the_environment_and_the_threads_that_were_asked_for_and_a_session_of_its_own(begin: Begin) -> None:
     _, pipe = begin("state", threads=2, TOLD="yes")
-    assert pipe.recv() == (True, {"TOLD": "yes"}, 2, 1)
+    assert pipe.recv() == (True, {"TOLD": "yes"}, 2)
+
+
+ASKER = """
+import os, socket, sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from carsray.training.forked import fork
+
+os.setpriority(os.PRIO_PROCESS, 0, 15)
+Path("/proc/self/oom_score_adj").write_text("900")
+os.sched_setaffinity(0, [0])
+ours, theirs = socket.socketpair()
+forked = fork(Path(sys.argv[1]), "programs", theirs, {}, 1)
+pipe = Connection(ours.detach())
+pipe.send("rank")
+print(*pipe.recv())
+"""
+
+
+def test_it_is_as_nice_as_who_asks_for_it_dies_as_soon_where_memory_lacks_and_runs_where_that_one_runs(
+    server: Path,
+) -> None:
+    """Ray gives its workers niceness 15, and has the kernel take them first."""
+    said = subprocess.run([sys.executable, "-c", ASKER, server], capture_output=True, text=True, check=True)
+    assert said.stdout == "15 900 {0}\n"
+
+
+def test_the_server_has_no_threads_and_the_heap_that_training_wants(begin: Begin) -> None:
+    _, pipe = begin("parent")
+    server = Path(f"/proc/{pipe.recv()}")
+    assert len(list((server / "task").iterdir())) == 1
+    assert {"MALLOC_MMAP_MAX_=0", "GOMP_SPINCOUNT=5000"} <= set((server / "environ").read_text().split("\0"))
 
 
 def test_it_holds_none_of_the_servers_pipes_nor_of_the_others(begin: Begin) -> None:
@@ -139,6 +183,50 @@ def test_one_that_was_not_forked_yet_is_given_up_without_waiting(begin: Begin) -
     assert forked.wait(30) is None
     with pytest.raises((EOFError, ConnectionResetError)):
         pipe.recv()
+
+
+def test_an_order_that_makes_no_sense_harms_nobody_else(server: Path, begin: Begin) -> None:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(server))
+        line.sendall(b"12345678")
+        assert line.recv(1) == b""
+    forked, _ = begin("exit")
+    assert forked.wait(30) == 7
+
+
+def test_one_that_cannot_say_why_it_ends_does_no_harm_either(server: Path, begin: Begin) -> None:
+    """Nobody reads its standard error."""
+    read, write = os.pipe()
+    os.close(read)
+    kept = os.dup(2)
+    os.dup2(write, 2)
+    try:
+        forked, _ = begin("fail")
+        assert forked.wait(30) == 1
+    finally:
+        os.dup2(kept, 2)
+        for descriptor in (kept, write):
+            os.close(descriptor)
+    assert server.exists()
+
+
+def test_one_that_outlives_the_server_can_be_waited_for_and_killed(programs: Path) -> None:
+    server = own_server(programs)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        forked = fork(server, "programs", theirs, {}, 1)
+    assert forked is not None
+    assert forked.pid
+    pipe = Connection(ours.detach())
+    pipe.send("parent")
+    os.kill(pipe.recv(), signal.SIGKILL)
+    forked.wait(30)
+    pipe.close()
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        assert fork(server, "programs", theirs, {}, 1) is None
+    ours.close()
 
 
 def test_a_server_of_another_machine_is_let_be(tmp_path: Path) -> None:

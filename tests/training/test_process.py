@@ -298,9 +298,12 @@ def test_close_leaves_no_process_even_in_the_middle_of_an_epoch(start: Callable[
 
 OWNER = """
 import pickle, sys
+from carsray.training.forked import fork_server
 from carsray.training.process import TrainingProcess
 
 split, run, config = pickle.load(open(sys.argv[1], "rb"))
+if sys.argv[2] == "forked":
+    run = run.model_copy(update={"fork_server": fork_server()})
 process = TrainingProcess(split, run)
 process.begin(config)
 for _ in process.next_epoch():
@@ -308,10 +311,11 @@ for _ in process.next_epoch():
 """
 
 
-def test_a_child_ends_when_its_owner_is_killed(folder: Path, split: DataSplit, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["forked", "anew"])
+def test_a_child_ends_when_its_owner_is_killed(how: str, folder: Path, split: DataSplit, tmp_path: Path) -> None:
     arguments = tmp_path / "arguments.pickle"
     arguments.write_bytes(pickle.dumps((split, run_of(folder, progress_seconds=0.0), config_of(**SLOW))))
-    command = [sys.executable, "-c", OWNER, str(arguments)]
+    command = [sys.executable, "-c", OWNER, str(arguments), how]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as owner:
         assert owner.stdout is not None
         child = int(owner.stdout.readline())

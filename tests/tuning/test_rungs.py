@@ -161,6 +161,14 @@ def test_one_whose_epochs_are_dear_has_to_pass_the_cut_itself(seconds: float, pr
     assert promotions(table) == promoted
 
 
+def test_one_that_does_not_tell_how_dear_it_is_counts_as_cheap_and_in_no_average() -> None:
+    """An epoch that was cut short says nothing of a whole one."""
+    table = RungTable([1, 3], 3, 311)
+    for trial, score in enumerate([0.14, 0.13, 0.12, 0.12, 0.03, 0.03, 0.03, 0.03]):
+        table.record(trial, 1, score, {0: 1.0, 1: 1.0, 3: 1.4}.get(trial))
+    assert promotions(table) == [0, 1, 2, 3]
+
+
 def test_a_dear_one_that_passes_the_cut_goes_on() -> None:
     table = RungTable([1, 3], 3, 311)
     for trial, score in enumerate([0.14, 0.03, 0.03]):

@@ -15,7 +15,6 @@ from carsray.final.retrain.folder import TWIN, RetrainFolder, Training
 from carsray.final.retrain.placement import Runner, place
 from carsray.published.view import View
 from carsray.training.fit import Progress
-from carsray.training.forked import fork_server
 from carsray.training.whole import EpochEnd, Impossible, Saved, Terms, Trained, train
 
 LOSSES = 3
@@ -49,7 +48,7 @@ def run_trainings(
     if not todo:
         return
     placed = place(nodes, settings, len(todo), todo[0].config.batch_size, workers)
-    run = RunConfig(threads=placed.threads, cache=settings.cache, fork_server=fork_server())
+    run = RunConfig(threads=placed.threads, cache=settings.cache)
     shared = {training.split.fingerprint: share(training.split) for training in todo}
 
     def start(training: Training) -> None:
