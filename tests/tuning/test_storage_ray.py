@@ -111,7 +111,7 @@ def test_an_interrupted_sweep_has_all_of_it_in_storage(server: ObjectServer, wor
         assert place.read(path.relative_to(folder.root).as_posix()) == path.read_bytes(), path
 
 
-@pytest.mark.parametrize("broken", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("broken", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.soak)])
 def test_a_sweep_whose_storage_goes_away_goes_on_and_says_so_once(
     words: Sweep, tmp_path: Path, broken: signal.Signals
 ) -> None:
