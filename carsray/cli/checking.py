@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 from carsray.errors import SweepFailed
 from carsray.space import Space
-from carsray.training.forked import PYTHON, Forked, fork, fork_server
+from carsray.training.forked import PYTHON, Forked, fork, fork_server, start_anew
 
 MODULE = "carsray.tuning.check"
 END_SECONDS = 5.0
@@ -63,11 +63,7 @@ def _forked(space: Space) -> tuple[Process, Connection] | None:
 
 
 def _anew(space: Space) -> tuple[Process, Connection]:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        # A session of its own: Ctrl-C is this process's business.
-        command, fd = [*PYTHON, MODULE, str(theirs.fileno())], theirs.fileno()
-        process = subprocess.Popen(command, pass_fds=[fd], start_new_session=True)
+    process, ours = start_anew([*PYTHON, MODULE], os.environ)
     return process, _told(ours, space)
 
 

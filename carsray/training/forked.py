@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
@@ -134,6 +134,18 @@ def fork(server: Path, module: str, pipe: socket.socket, environment: Mapping[st
     return Forked(line)
 
 
+def start_anew(command: Sequence[str], environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A process of its own imports, which gets the number of its end of a pipe as its last argument, and our end.
+
+    It has a session of its own: Ctrl-C in the terminal is the driver's business.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        fd = theirs.fileno()
+        process = subprocess.Popen([*command, str(fd)], pass_fds=[fd], env=environment, start_new_session=True)
+    return process, ours
+
+
 @cache
 def fork_server() -> Path | None:
     """The socket of this process's fork server, which the first call starts; it ends with this process.
@@ -142,12 +154,13 @@ def fork_server() -> Path | None:
     """
     if sys.platform != "linux":
         return None
-    folder = Path(tempfile.mkdtemp(prefix=f"carsray-{_place()}-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     listener = socket.socket(socket.AF_UNIX)
     try:
+        folder = Path(tempfile.mkdtemp(prefix=f"carsray-{_place()}-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         listener.bind(str(folder / "socket"))
-    except OSError:  # a folder for temporary files with too long a name
+    except OSError:  # the folder for temporary files is full, not to be written to, or has too long a name
+        listener.close()
         return None
     listener.listen(64)
     theirs, ours = os.pipe()  # that nobody holds the other end any more, tells the server that this process is gone

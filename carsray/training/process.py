@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
-from carsray.training.forked import PYTHON, Forked, fork, heap_and_threads
+from carsray.training.forked import PYTHON, Forked, fork, heap_and_threads, start_anew
 from carsray.training.messages import Answer, Begin, Epoch, Failed, LetGo, NextEpoch, Open, Progress, Released, Request
 
 MODULE = "carsray.training.child"
@@ -89,7 +89,7 @@ class TrainingProcess:
     def _start(self) -> None:
         self.close()
         environment = {**heap_and_threads(os.environ), "OMP_NUM_THREADS": str(self._run.threads)}
-        self._child, ours = self._forked(environment) or self._anew(environment)
+        self._child, ours = self._forked(environment) or start_anew(self._command, environment)
         self._pipe = Connection(ours.detach())
         with suppress(OSError):  # died already: next_epoch says so
             self._send(Open(self._split, self._run))
@@ -104,13 +104,6 @@ class TrainingProcess:
                 return child, ours
         ours.close()
         return None
-
-    def _anew(self, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            # A session of its own: Ctrl-C in the terminal is the driver's business, not the child's.
-            command, fd = [*self._command, str(theirs.fileno())], theirs.fileno()
-            return subprocess.Popen(command, pass_fds=[fd], env=environment, start_new_session=True), ours
 
     def _let_go(self) -> str | None:
         """Have the child drop its trial; what is wrong with it afterwards, if anything."""

@@ -1,22 +1,19 @@
-"""Processes forked of a real fork server: small programs, and training processes."""
+"""Processes forked of a real fork server: small programs."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tiny_training import config_of, draw_folders, run_of, split_of
 
 from carsray.training.forked import Forked, fork, fork_server
-from carsray.training.messages import Epoch, Failed
-from carsray.training.process import TrainingProcess
 
 pytestmark = pytest.mark.process
 
@@ -43,6 +40,9 @@ def main(fd):
     elif said == "parent":
         pipe.send(os.getppid())
     elif said == "wait":
+        pipe.recv()
+    elif said == "parent, and wait":
+        pipe.send(os.getppid())
         pipe.recv()
 """
 Begin = Callable[..., tuple[Forked, Connection]]
@@ -217,16 +217,26 @@ def test_one_that_outlives_the_server_can_be_waited_for_and_killed(programs: Pat
         forked = fork(server, "programs", theirs, {}, 1)
     assert forked is not None
     assert forked.pid
-    pipe = Connection(ours.detach())
-    pipe.send("parent")
-    os.kill(pipe.recv(), signal.SIGKILL)
-    forked.wait(30)
-    pipe.close()
+    with Connection(ours.detach()) as pipe:
+        pipe.send("parent, and wait")
+        os.kill(pipe.recv(), signal.SIGKILL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            forked.wait(0.01)
+        forked.kill()
+        assert forked.wait(30) is None
+        with pytest.raises((EOFError, ConnectionResetError)):
+            pipe.recv()
 
-    ours, theirs = socket.socketpair()
-    with theirs:
-        assert fork(server, "programs", theirs, {}, 1) is None
-    ours.close()
+
+@pytest.mark.parametrize("folder", ["nowhere", "x" * 120])
+def test_where_there_cannot_be_a_socket_there_is_no_server(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder for temporary files is missing, or has too long a name for a socket."""
+    if folder != "nowhere":
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / folder))
+    assert fork_server.__wrapped__() is None
 
 
 def test_a_server_of_another_machine_is_let_be(tmp_path: Path) -> None:
@@ -261,52 +271,3 @@ def test_a_server_ends_with_its_driver_and_leaves_nothing(driver: tuple[subproce
     assert not path.parent.exists()
     with socket.socket() as pipe:
         assert fork(path, "programs", pipe, {}, 1) is None
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("forked")
-    draw_folders(root / "pictures")
-    return root
-
-
-def trained(folder: Path, **run: Any) -> tuple[TrainingProcess, Epoch | Failed]:
-    """A training process after one epoch."""
-    process = TrainingProcess(split_of(folder / "pictures", folder / "cache"), run_of(folder).model_copy(update=run))
-    process.begin(config_of(dropout=0.2))
-    *_, last = process.next_epoch()
-    assert not isinstance(last, Failed)
-    return process, last
-
-
-def test_a_forked_training_process_gives_the_numbers_of_one_started_anew(server: Path, folder: Path) -> None:
-    forked, there = trained(folder, fork_server=server)
-    anew, here = trained(folder)
-    assert isinstance(there, Epoch)
-    assert isinstance(here, Epoch)
-    assert there.metrics == here.metrics
-    assert isinstance(forked._child, Forked)
-    assert not isinstance(anew._child, Forked)
-    forked.close()
-    anew.close()
-
-
-def test_a_forked_training_process_that_is_killed_says_how_and_is_replaced(server: Path, folder: Path) -> None:
-    process, first = trained(folder, fork_server=server)
-    killed = process.pid
-    assert killed is not None
-    os.kill(killed, signal.SIGKILL)
-    problem = process.begin(config_of(dropout=0.2))
-    assert problem is not None
-    assert "signal 9" in problem
-    *_, again = process.next_epoch()
-    assert isinstance(again, Epoch)
-    assert isinstance(first, Epoch)
-    assert again.metrics == first.metrics
-    process.close()
-
-
-def test_where_the_server_is_gone_training_processes_are_started_anew(folder: Path) -> None:
-    process, _ = trained(folder, fork_server=folder / f"{'0' * 12}/socket")
-    assert isinstance(process._child, subprocess.Popen)
-    process.close()

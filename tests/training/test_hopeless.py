@@ -5,6 +5,7 @@ import pytest
 from tiny_training import config_of, data_of, run_of
 
 from carsray.data.batches import TrainingData
+from carsray.results import CUT, whole_epoch_seconds
 from carsray.training.fit import EpochResult, fit
 from carsray.training.hopeless import Hopeless
 
@@ -94,7 +95,8 @@ def epochs_of(data: TrainingData, tmp_path: Path, lr: float, to_pass: float | No
 
 def test_only_the_first_epoch_of_a_diverged_trial_is_cut(tmp_path: Path) -> None:
     first, second = epochs_of(data_of(tmp_path, each=40), tmp_path, lr=1.0, to_pass=0.0)
-    assert first["train/cut_after_step"] == 12
+    assert first[CUT] == 12
+    assert whole_epoch_seconds(first) is None
     assert "train/cut_after_step" not in second
 
 

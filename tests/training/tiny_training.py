@@ -12,6 +12,8 @@ from carsray.data.inspect import inspect
 from carsray.data.records import DataSplit
 from carsray.data.sources.catalog import open_catalog
 from carsray.data.splits import make_split
+from carsray.training.messages import Epoch, Failed, Progress
+from carsray.training.process import TrainingProcess
 
 
 def draw_folders(root: Path, classes: int = 3, each: int = 8, side: int = 20) -> Path:
@@ -46,3 +48,17 @@ def data_of(tmp_path: Path, classes: int = 3, each: int = 8, **config: Any) -> T
 
 def run_of(tmp_path: Path, progress_seconds: float = 60.0) -> RunConfig:
     return RunConfig(device="cpu", cache=tmp_path / "cache", progress_seconds=progress_seconds)
+
+
+def answer_of(process: TrainingProcess, snapshot: bool = False) -> Epoch | Failed:
+    """The answer that ends an epoch."""
+    *progress, last = process.next_epoch(snapshot)
+    assert all(isinstance(event, Progress) for event in progress)
+    assert not isinstance(last, Progress)
+    return last
+
+
+def epoch_of(process: TrainingProcess, snapshot: bool = False) -> Epoch:
+    answer = answer_of(process, snapshot)
+    assert isinstance(answer, Epoch), answer
+    return answer
