@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,11 @@ def connected(address: str | None) -> Iterator[list[Node]]:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if address is None:
+            raise ClusterError(
+                f"Ray cannot be started on this machine ({reason}). It writes to {tempfile.gettempdir()}: see that "
+                "there is room, or name another folder in TMPDIR"
+            ) from None
         raise ClusterError(
             f"--address {address}: no Ray cluster answers ({reason}). Start one with: ray start --head"
         ) from None

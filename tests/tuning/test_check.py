@@ -1,3 +1,5 @@
+import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,21 @@ def test_weights_are_tried_with_every_backbone_that_is_searched(tmp_path: Path) 
         check(both, weights=str(tmp_path / "mobilenet.pth"))
 
 
-def test_an_address_where_nothing_answers_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests may have left a connection open
+def test_an_address_where_nothing_answers_is_told_at_once() -> None:
     with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1: nothing answers"), connected("127.0.0.1:1"):
+        pass
+
+
+def test_a_ray_that_cannot_start_here_is_told_with_the_folder_that_it_writes_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a full disk, where Ray waits for a file until it gives up."""
+
+    def no_file(*_: object, **__: object) -> None:
+        raise RuntimeError("Timed out waiting for file\nmore")
+
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests may have left a connection open
+    monkeypatch.setattr("ray.init", no_file)
+    folder = re.escape(tempfile.gettempdir())
+    with pytest.raises(ClusterError, match=rf"machine \(Timed out waiting for file\).* in {folder}"), connected(None):
         pass
