@@ -65,5 +65,5 @@ def test_a_ray_that_cannot_start_here_is_told_with_the_folder_that_it_writes_to(
     monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests may have left a connection open
     monkeypatch.setattr("ray.init", no_file)
     folder = re.escape(tempfile.gettempdir())
-    with pytest.raises(ClusterError, match=rf"machine \(Timed out waiting for file\).* in {folder}"), connected(None):
+    with pytest.raises(ClusterError, match=rf"machine \(Timed out waiting for file\).* to {folder}"), connected(None):
         pass
