@@ -40,6 +40,8 @@ def connected(address: str | None) -> Iterator[list[Node]]:
         yield alive_nodes()
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about its future default
+    # Trials get workers of their own, since Ray Tune gives them an environment: those started ahead would stay idle.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     try:
         # The dashboard can execute code and a sweep does not need it.
         dashboard = False if address is None else None

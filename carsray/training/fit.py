@@ -17,6 +17,7 @@ from carsray.errors import ConfigError, TrialFailed
 from carsray.models.build import build_network, depth_at
 from carsray.models.network import Network
 from carsray.seed import derive
+from carsray.training.ahead import meanwhile, wanted_later
 from carsray.training.average import Averaged
 from carsray.training.boundary import at_boundary, logits_from
 from carsray.training.device import compute_dtype, resolve_device
@@ -257,6 +258,7 @@ class _Trainer:
     def prepare(self, epoch: int, building: Steps) -> Generator[Progress, None, View | None]:
         """See a view built, or found; the seconds it took are booked as prefix."""
         began = shown = time.perf_counter()
+        building = meanwhile(building, wanted_later(self.views, self.config, self.data, epoch))
         while True:
             try:
                 done, total = next(building)

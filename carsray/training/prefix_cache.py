@@ -7,6 +7,7 @@ the same view at an earlier boundary, where trials with other depths share one, 
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -35,7 +36,9 @@ TRAIN_BATCH, EVAL_BATCH = 64, 128
 """Pictures at a time; views built on one another are cut alike, since a batch's size can show in the last bit."""
 READ_BYTES_PER_SECOND = 1e9
 """A cached view is worth having only where reading it is faster than computing it."""
-LOOK_SECONDS = 0.5
+AHEAD_SHARE = 0.5
+"""Of the folder's bytes, for views that nobody has asked for yet."""
+LOOK_SECONDS = 0.1
 """Between two tries at a lock that another process holds."""
 
 Steps = Generator[tuple[int, int], None, "View | None"]
@@ -98,6 +101,10 @@ class PrefixCache:
         keys = self._keys(pack, "eval", self._config.eval_crop)
         batches = partial(eval_batches, pack, self._config, self._device, EVAL_BATCH)
         return self._view(keys, pack, batches, EVAL_BATCH)
+
+    def roomy(self) -> bool:
+        """Whether views may be built before they are asked for, since none would have to go for them."""
+        return sum(status.st_size for _, status in self._held()) < self._limit * AHEAD_SHARE
 
     def _view(self, keys: Sequence[str], pack: Pack, batches: Batches, size: int) -> Steps:
         """The view after so many blocks, batches of ``size`` at a time."""
@@ -201,7 +208,7 @@ class PrefixCache:
 
         A view that a trial still reads stays readable: its file lives on until the last map of it is gone.
         """
-        held = [(path, path.stat()) for path in self._folder.glob("*.npy")]
+        held = self._held()
         excess = sum(status.st_size for _, status in held) + size - self._limit
         for path, status in sorted(held, key=lambda item: (self._value(item[0], item[1].st_size), item[1].st_mtime)):
             if excess <= 0:
@@ -209,6 +216,13 @@ class PrefixCache:
             path.unlink(missing_ok=True)
             path.with_suffix(".json").unlink(missing_ok=True)
             excess -= status.st_size
+
+    def _held(self) -> list[tuple[Path, os.stat_result]]:
+        held = []
+        for path in self._folder.glob("*.npy"):
+            with suppress(FileNotFoundError):  # another process makes room, too
+                held.append((path, path.stat()))
+        return held
 
     def _value(self, path: Path, size: int) -> float:
         """Seconds saved a byte, in coarse steps."""

@@ -17,7 +17,7 @@ from carsray.results import BEST, State
 from carsray.seed import derive
 from carsray.space import Space, Value, Values
 from carsray.tuning.importance import distribution
-from carsray.tuning.spread import spread_points
+from carsray.tuning.spread import cheap_first, spread_points
 from carsray.tuning.study import NUMBER, StudyFile
 from carsray.tuning.turns import Turns
 
@@ -66,7 +66,8 @@ class SpaceSearch(OptunaSearch):
         self._params: dict[int, Values] = {}
         self._before: dict[int, tuple[Values, FrozenTrial]] = {}
         self._next, self._failures = 0, 0
-        self._spread = spread_points(space, derive(seed, "spread"), FIRST_SPREAD)
+        spread = spread_points(space, derive(seed, "spread"), FIRST_SPREAD)
+        self._first = [*space.start, *cheap_first(space, spread[len(space.start) :])]
         self._skipped: list[int] = []
         """Numbers that an earlier process gave to trials that it did not come to begin."""
         super().__init__(lambda trial: None, BEST, "max", storage=optuna.storages.InMemoryStorage())
@@ -127,8 +128,7 @@ class SpaceSearch(OptunaSearch):
 
     def _draw(self, trial_id: str, number: int) -> dict[str, Any]:
         """A start point, one that is spread, or what the sampler thinks worth trying, until settings fit together."""
-        first = [*self._carsray_space.start, *self._spread[len(self._carsray_space.start) :]]
-        point = first[number] if number < len(first) else None
+        point = self._first[number] if number < len(self._first) else None
         for attempt in range(ATTEMPTS):
             self.study.sampler = _sampler(self._carsray_space, derive(self._sweep_seed, "sampler", number, attempt))
             outside: Values = {}

@@ -6,40 +6,22 @@ import numpy as np
 import pytest
 import torch
 from tiny_training import data_of
+from tiny_views import ROOMY, frozen, views_of
 
-from carsray.config import Depth, RunConfig, TrialConfig
+from carsray.config import RunConfig, TrialConfig
 from carsray.data.batches import TrainingData, eval_batches
-from carsray.models.build import build_network
-from carsray.models.network import Network
 from carsray.training import prefix_cache
 from carsray.training.boundary import activations
 from carsray.training.fit import EpochResult, fit
 from carsray.training.prefix_cache import PrefixCache, Steps, View
 
 CPU = torch.device("cpu")
-ROOMY = 2**30
-
-
-def frozen(**settings: object) -> TrialConfig:
-    values = {"backbone": "mobilenet_v2", "image_size": 32, "unfreeze_depth": 3, "epochs": 2, "batch_size": 8}
-    return TrialConfig.model_validate({**values, "precision": "float32", **settings})
 
 
 @pytest.fixture(autouse=True)
 def reading_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny pictures are computed as fast as they are read; here every view is worth having."""
     monkeypatch.setattr(prefix_cache, "READ_BYTES_PER_SECOND", 1e15)
-
-
-def views_of(
-    folder: Path,
-    config: TrialConfig,
-    limit: int = ROOMY,
-    dtype: torch.dtype = torch.float32,
-    depths: tuple[Depth, ...] = (),
-) -> tuple[PrefixCache, Network]:
-    network = build_network(config, 4)
-    return PrefixCache(folder, limit, network, config, dtype, depths), network
 
 
 def finish(steps: Steps) -> tuple[View | None, int]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_sweeps import space_of
 
 from carsray.space import Parameter, Space
-from carsray.tuning.spread import spread_points
+from carsray.tuning.spread import cheap_first, spread_points
 
 
 def space_with(*parameters: Parameter) -> Space:
@@ -58,3 +58,17 @@ def test_one_range_says_nothing_of_another() -> None:
     space = space_with(RANGE, Parameter("other", 0.0, 1.0))
     pairs = [[(float(p["share"]), float(p["other"])) for p in spread_points(space, seed, 24)] for seed in range(200)]
     assert abs(statistics.mean(statistics.correlation(*zip(*each, strict=True)) for each in pairs)) < 0.06
+
+
+def test_points_that_train_fewer_blocks_come_first_and_keep_their_order_otherwise() -> None:
+    space = space_with(Parameter("unfreeze_depth", choices=("all", 8, 0, 3)), RANGE)
+    points = spread_points(space, 0, 24)
+    ordered = cheap_first(space, points)
+    assert [point["unfreeze_depth"] for point in ordered] == [0] * 6 + [3] * 6 + [8] * 6 + ["all"] * 6
+    assert [p for p in ordered if p["unfreeze_depth"] == 8] == [p for p in points if p["unfreeze_depth"] == 8]
+
+
+def test_without_a_depth_to_choose_points_stay_as_they_are() -> None:
+    space = space_with(RANGE, CHOICES)
+    points = spread_points(space, 0, 24)
+    assert cheap_first(space, points) == points

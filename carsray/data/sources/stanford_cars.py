@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from carsray.data.records import Box, Catalog, Picture, SplitName
 from carsray.errors import DataError
@@ -57,6 +56,8 @@ def _box(row: Any) -> Box:
 def _load(path: Path, name: str) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: missing; a Stanford Cars folder needs {TRAIN_LABELS} and {NAMES}")
+    from scipy.io import loadmat  # here: every training process imports this module, and hardly any reads such a file
+
     try:
         return loadmat(str(path), squeeze_me=True)[name]
     except (ValueError, TypeError, KeyError, NotImplementedError, OSError, zlib.error) as error:

@@ -1,0 +1,28 @@
+"""Views of tiny pictures."""
+
+from pathlib import Path
+
+import torch
+
+from carsray.config import Depth, TrialConfig
+from carsray.models.build import build_network
+from carsray.models.network import Network
+from carsray.training.prefix_cache import PrefixCache
+
+ROOMY = 2**30
+
+
+def frozen(**settings: object) -> TrialConfig:
+    values = {"backbone": "mobilenet_v2", "image_size": 32, "unfreeze_depth": 3, "epochs": 2, "batch_size": 8}
+    return TrialConfig.model_validate({**values, "precision": "float32", **settings})
+
+
+def views_of(
+    folder: Path,
+    config: TrialConfig,
+    limit: int = ROOMY,
+    dtype: torch.dtype = torch.float32,
+    depths: tuple[Depth, ...] = (),
+) -> tuple[PrefixCache, Network]:
+    network = build_network(config, 4)
+    return PrefixCache(folder, limit, network, config, dtype, depths), network
