@@ -207,6 +207,8 @@ class SweepSettings(BaseModel):
     data: Annotated[str, BeforeValidator(str)]
     """A folder, a CSV file, or an address in a bucket."""
     trials: int = Field(20, ge=1)
+    extended_from: tuple[int, ...] = ()
+    """What ``trials`` was before the sweep was extended, each time: the first points are tried in these parts."""
     seed: int = Field(0, ge=0)
     concurrent: int | None = Field(None, ge=1)
     """Trials at a time; none: as many as the cluster holds, eight at most without GPUs."""

@@ -18,6 +18,9 @@ from carsray.files import append_line, write_json, write_text
 BEST = "val/accuracy_best"
 """The best epoch so far; never falls. Optuna, ASHA, the leaderboard and the winner rank by it alone."""
 
+MICRO_BATCHES = "train/micro_batches"
+"""Parts that each batch was cut into for lack of memory; absent where batches were whole."""
+
 COMPUTING = "seconds/compute"
 """How long an epoch took but for what is not its own: views, validation, waiting."""
 CUT = "train/cut_after_step"

@@ -40,7 +40,8 @@ def connected(address: str | None) -> Iterator[list[Node]]:
         yield alive_nodes()
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about its future default
-    # Trials get workers of their own, since Ray Tune gives them an environment: those started ahead would stay idle.
+    # Workers start when they are asked for. Trials have an environment of Ray Tune's and take none of those that Ray
+    # would start ahead; these would cost seconds of a processor before they end.
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     try:
         # The dashboard can execute code and a sweep does not need it.

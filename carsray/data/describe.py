@@ -42,6 +42,8 @@ class Description:
     root: str
     images: int
     classes: int
+    empty: list[str]
+    """Folders that hold no picture directly, and are no classes for that."""
     official_test: bool
     splits: dict[str, int]
     """Pictures by what the source states; "none" where it states nothing."""
@@ -67,6 +69,7 @@ def describe(catalog: Catalog, inspection: Inspection) -> Description:
         root=str(catalog.root),
         images=len(catalog.pictures),
         classes=len(catalog.classes),
+        empty=list(catalog.empty),
         official_test=catalog.official_test,
         splits=dict(Counter(picture.split or "none" for picture in catalog.pictures)),
         per_class=_spread(counts[label] for label in range(len(catalog.classes))),
@@ -89,6 +92,8 @@ def render(description: Description, verbose: bool = False) -> str:
         f"kind         {d.kind}{', with the official test' if d.official_test else ''}",
         f"images       {d.images} ({', '.join(f'{name}: {count}' for name, count in d.splits.items())})",
         f"classes      {d.classes}, each with {_text(d.per_class)} pictures (min/median/max)",
+        *([f"no classes   {len(d.empty)} folders that hold no picture directly"] if d.empty else []),
+        *_some(d.empty, verbose),
         f"size         width {_text(d.width)}, height {_text(d.height)} pixels",
         f"unreadable   {len(d.unreadable)}",
         *_some([f"{path}: {why}" for path, why in d.unreadable.items()], verbose),

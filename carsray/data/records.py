@@ -34,6 +34,8 @@ class Catalog:
     pictures: tuple[Picture, ...]
     official_test: bool
     """True where the source's own pictures of split "test" are a published, labelled test set."""
+    empty: tuple[str, ...] = ()
+    """Names of folders that lie beside those of classes and hold no picture directly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
@@ -20,7 +22,9 @@ from carsray.errors import DataError
 from carsray.files import unwritable
 from carsray.progress import Report, silent
 from carsray.storage.address import Address, in_full, is_remote, parse_address
-from carsray.storage.place import Found, Place
+
+if TYPE_CHECKING:
+    from carsray.storage.place import Found, Place
 
 AT_A_TIME = 16
 """Requests: a picture is small, and most of its time is waiting."""
@@ -48,7 +52,7 @@ def copy_source(address: Address, cache: Path, report: Report = silent) -> Path:
 
     What an earlier process has fetched stays, so that one that was interrupted goes on.
     """
-    place = Place(address)
+    place = _place(address)
     root = _folder(address, cache) / address.path
     there = {found.name: found for found in place.objects()}  # obstore refuses names with a .. in them
     folders = {str(parent) for name in there for parent in Path(name).parents}
@@ -58,6 +62,9 @@ def copy_source(address: Address, cache: Path, report: Report = silent) -> Path:
     with _folder_lock(address, cache):
         for path in [path for path in root.rglob("*") if path.is_file() and path not in wanted]:
             path.unlink()
+        for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
         stale = [(place, found.name, path) for path, found in wanted.items() if not _is_copy(path, found)]
         _fetch_all(stale, report)
     return root
@@ -90,9 +97,15 @@ def copied(rows: Sequence[Row], cache: Path, report: Report = silent) -> list[Ro
         missing = [(path, address) for path, address in addresses.items() if not Path(path).exists()]
         for path, _ in missing:
             sys.audit("open", path, "rb", 0)  # a sealed picture is not fetched either
-        places = {_bucket(address): Place(_bucket(address)) for _, address in missing}
+        places = {_bucket(address): _place(_bucket(address)) for _, address in missing}
         _fetch_all([(places[_bucket(at)], at.path, Path(path)) for path, at in missing], report)
     return here
+
+
+def _place(address: Address) -> "Place":
+    from carsray.storage.place import Place  # here: training needs it for pictures in a bucket only
+
+    return Place(address)
 
 
 def _bucket(address: Address) -> Address:
@@ -114,7 +127,7 @@ def _folder_lock(address: Address, cache: Path) -> FileLock:
     return FileLock(folder.with_suffix(".lock"))
 
 
-def _is_copy(path: Path, found: Found) -> bool:
+def _is_copy(path: Path, found: "Found") -> bool:
     try:
         status = path.stat()
     except OSError:
@@ -122,7 +135,7 @@ def _is_copy(path: Path, found: Found) -> bool:
     return (status.st_size, status.st_mtime) == (found.size, found.modified.timestamp())
 
 
-def _fetch_all(wanted: Sequence[tuple[Place, str, Path]], report: Report) -> None:
+def _fetch_all(wanted: Sequence[tuple["Place", str, Path]], report: Report) -> None:
     pool = ThreadPoolExecutor(AT_A_TIME)
     try:
         fetches = [pool.submit(_fetch, *each) for each in wanted]
@@ -133,7 +146,7 @@ def _fetch_all(wanted: Sequence[tuple[Place, str, Path]], report: Report) -> Non
         pool.shutdown(cancel_futures=True)
 
 
-def _fetch(place: Place, name: str, path: Path) -> None:
+def _fetch(place: "Place", name: str, path: Path) -> None:
     try:
         place.fetch(name, path)
     except FileNotFoundError:

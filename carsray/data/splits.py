@@ -17,6 +17,9 @@ POOLED: Mapping[str, Mapping[SplitName, float]] = {
     "70/15/15": {"val": 0.15, "test": 0.15},
 }
 
+SHOWN = 3
+"""Names in a note."""
+
 
 def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) -> tuple[DataSplit, list[str]]:
     """Split by config.classes, split, holdout and split_seed; also what a person should know about it.
@@ -27,6 +30,9 @@ def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) ->
     classes = catalog.classes
     pictures = sorted(catalog.pictures, key=lambda picture: picture.path)
     readable, notes = _readable(pictures, inspection)
+    if catalog.empty:
+        names = ", ".join(catalog.empty[:SHOWN]) + (", ..." if len(catalog.empty) > SHOWN else "")
+        notes.append(f"{len(catalog.empty)} folders hold no picture directly and are no classes: {names}")
     boxes, misfit = fit_boxes(readable, inspection)
     if misfit and config.crop_to_box:
         notes.append(misfit)
@@ -70,7 +76,9 @@ def _readable(pictures: Sequence[Picture], inspection: Inspection) -> tuple[list
     bad = [picture.path for picture in pictures if inspection[picture.path].problem is not None]
     if not bad:
         return readable, []
-    first = "; ".join(f"{path} ({inspection[path].problem})" for path in bad[:3]) + ("; ..." if len(bad) > 3 else "")
+    first = "; ".join(f"{path} ({inspection[path].problem})" for path in bad[:SHOWN]) + (
+        "; ..." if len(bad) > SHOWN else ""
+    )
     return readable, [f"{len(bad)} of {len(pictures)} pictures cannot be read and are left out: {first}"]
 
 

@@ -54,5 +54,8 @@ def _exact(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    with full_precision(), torch.backends.cudnn.flags(allow_tf32=False):
+    # What is left out here gets this function's own default, and that of "enabled" is no.
+    cudnn = torch.backends.cudnn
+    kept = {"enabled": cudnn.enabled, "benchmark": cudnn.benchmark, "deterministic": cudnn.deterministic}
+    with full_precision(), cudnn.flags(**kept, allow_tf32=False):
         yield

@@ -40,7 +40,7 @@ def run_plan(folder: ReproductionFolder, plan: Plan, settings: SweepSettings) ->
     view = View(plan.runs, done=[run for run in plan.runs if run not in todo])
     with connected(settings.address) as nodes, view:
         resources = share_out(nodes, settings.model_copy(update={"trials": _tasks_at_once(plan)}))
-        run_config = RunConfig(threads=resources.threads, cache=settings.cache)
+        run_config = RunConfig(device=resources.device, threads=resources.threads, cache=settings.cache)
         driver = _Driver(folder, plan, run_config, Tasks(resources.cpus, resources.gpus), view)
         driver.drive()
     return driver.failures

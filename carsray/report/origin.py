@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from carsray.commit import git_commit
@@ -67,9 +68,12 @@ def _commands(sweep: Sweep) -> Iterator[str]:
         "--storage": settings.storage,
     }
     asked = [part for option, value in limits.items() if value is not None for part in (option, _plain(value))]
-    size = ["--trials", str(settings.trials), "--seed", str(settings.seed)]
+    first, *later = (*settings.extended_from, settings.trials)
+    size = ["--trials", str(first), "--seed", str(settings.seed)]
     begin = ["carsray", "sweep", str(sweep.folder.space), "--data", str(settings.data)]
     yield sweep.facts.get("command") or shlex.join([*begin, *pins, *size, *asked]) + f" --name {name}"
+    for before, trials in pairwise((first, *later)):
+        yield f"carsray extend {name} --trials {trials - before}"
     if confirmed := sweep.findings.confirmed:
         yield str(confirmed.get("command") or f"carsray confirm {name}")
     if sweep.findings.retrieved:

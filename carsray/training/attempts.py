@@ -25,14 +25,20 @@ class Attempts:
         """What the trial at hand has outlived: its own failures, and the one that the trial before left behind."""
 
     def begin(
-        self, config: TrialConfig, snapshot: bytes | None = None, done: int = 0, to_pass: float | None = None
+        self,
+        config: TrialConfig,
+        snapshot: bytes | None = None,
+        done: int = 0,
+        to_pass: float | None = None,
+        micro_batches: int = 1,
     ) -> None:
-        """Begin a trial, or go on with it from a snapshot that was made after ``done`` epochs.
+        """Begin a trial, or go on with it from a snapshot that was made after ``done`` epochs, each batch cut
+        into so many ``micro_batches``.
 
         A trial that will be asked for an accuracy ``to_pass`` after its first epoch may end that early.
         """
         self._config, self._snapshot, self._done, self._to_pass = config, snapshot, done, to_pass
-        self._micro_batches = 1
+        self._micro_batches = micro_batches
         self._kept = done if snapshot else 0
         self.log = []
         self._again()

@@ -112,12 +112,20 @@ class _Trials:
         return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot, predicted, self._usage.epoch())
 
 
+NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "unable to find an engine")
+"""How the processor's allocator, CUDA, its libraries and cuDNN's choice of an algorithm say so."""
+FAULTY = ("CUDA error", "cuDNN error", "CUDNN_STATUS")
+"""How CUDA and cuDNN speak of anything else."""
+
+
 def _failure(error: Exception) -> Failed:
-    """What an error says of its cause; PyTorch has a type for the GPU's memory only."""
-    first = f"{type(error).__name__}: {error}".splitlines()[0]
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+    """What an error says of its cause; PyTorch has a type for the memory of its own allocator on a GPU only."""
+    text = str(error)
+    first = f"{type(error).__name__}: {text}".splitlines()[0]
+    full = isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)
+    if full or isinstance(error, torch.OutOfMemoryError | MemoryError):
         return Failed(first, "memory")
-    if isinstance(error, RuntimeError) and "CUDA error" in str(error):
+    if isinstance(error, RuntimeError) and any(words in text for words in FAULTY):
         return Failed(first, "device")
     return Failed(f"{type(error).__name__}: {error}\n{traceback.format_exc()}", "bug")
 

@@ -258,7 +258,7 @@ class _Trainer:
     def prepare(self, epoch: int, building: Steps) -> Generator[Progress, None, View | None]:
         """See a view built, or found; the seconds it took are booked as prefix."""
         began = shown = time.perf_counter()
-        building = meanwhile(building, wanted_later(self.views, self.config, self.data, epoch))
+        building = meanwhile(building, wanted_later(self.views, self.config, self.data, epoch, self.team))
         while True:
             try:
                 done, total = next(building)

@@ -26,8 +26,8 @@ def build_optimizer(network: Network, config: TrialConfig) -> torch.optim.Optimi
         case "sgd":
             # Nesterov needs momentum; without any there is nothing to look ahead with.
             nesterov = config.nesterov and config.momentum > 0
-            # The fused kernel takes no parameters without momentum beside some that have it.
-            fused = not config.unfreeze_every
+            # The fused kernel takes no parameters without momentum beside some that have it. None: torch's own choice.
+            fused = None if config.unfreeze_every else True
             return torch.optim.SGD(
                 groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, weight_decay=decay, fused=fused
             )

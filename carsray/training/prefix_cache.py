@@ -1,20 +1,19 @@
 """Activations at the boundary, computed once for all trials of a machine that share a frozen prefix.
 
 View e serves epoch e of every trial with the same view_seed: exactly on-line augmentation, not an approximation. A view
-is one memory-mapped file, built by the trial that first needs it; others that ask meanwhile wait for it. It is built on
-the same view at an earlier boundary, where trials with other depths share one, so that no block is run twice.
+is one memory-mapped file, built by the trial that first needs it; others that ask meanwhile wait for it (what they do
+then, ahead.py says). It is built on the same view at an earlier boundary, where trials with other depths share one, so
+that no block is run twice.
 """
 
 import hashlib
-import json
-import os
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,19 +29,20 @@ from carsray.models.folding import folded
 from carsray.models.network import Network
 from carsray.training.boundary import STORED
 from carsray.training.device import autocast
+from carsray.training.view_folder import PARTIAL, ViewFolder
 
 FORMAT = 4
 TRAIN_BATCH, EVAL_BATCH = 64, 128
 """Pictures at a time; views built on one another are cut alike, since a batch's size can show in the last bit."""
 READ_BYTES_PER_SECOND = 1e9
 """A cached view is worth having only where reading it is faster than computing it."""
-AHEAD_SHARE = 0.5
-"""Of the folder's bytes, for views that nobody has asked for yet."""
 LOOK_SECONDS = 0.1
 """Between two tries at a lock that another process holds."""
 
 Steps = Generator[tuple[int, int], None, "View | None"]
-"""Yields (done, total) pictures while a view is built; returns it, or None where it is not worth having."""
+"""Yields (done, total) pictures while a view is built, (0, total) while another process builds it; returns it, or None
+where it is not worth having.
+"""
 Batches = Callable[[], Iterator[Batch]]
 
 
@@ -78,7 +78,7 @@ class PrefixCache:
         depths: Sequence[Depth] = (),
     ) -> None:
         """``depths`` are the values of unfreeze_depth that trials of this machine may have."""
-        self._folder, self._limit = folder, limit
+        self._folder = ViewFolder(folder, limit)
         # Depth 0 has its boundary behind the pool, where nobody goes on.
         cuts = {len(network.blocks) - depth for depth in depths if depth and depth != "all"}
         # Where rounding loses something, a view cannot be built on another.
@@ -103,14 +103,14 @@ class PrefixCache:
         return self._view(keys, pack, batches, EVAL_BATCH)
 
     def roomy(self) -> bool:
-        """Whether views may be built before they are asked for, since none would have to go for them."""
-        return sum(status.st_size for _, status in self._held()) < self._limit * AHEAD_SHARE
+        """Whether views may be built before they are asked for."""
+        return self._folder.roomy()
 
     def _view(self, keys: Sequence[str], pack: Pack, batches: Batches, size: int) -> Steps:
         """The view after so many blocks, batches of ``size`` at a time."""
-        if not keys or not self._limit:
+        if not keys or not self._folder.limit:
             return None
-        path = self._path(keys[-1])
+        path = self._folder.path(keys[-1])
         view = self._open(path)
         if view is None:
             earlier = max((cut for cut in self._cuts if cut < len(keys)), default=0)
@@ -121,8 +121,8 @@ class PrefixCache:
     def _computed(self, keys: Sequence[str], pack: Pack, batches: Batches, size: int) -> Iterator[Tensor]:
         """Activations after so many blocks, batch by batch, from as far along as there is a view."""
         for done in range(len(keys) - 1, 0, -1):
-            path = self._path(keys[done - 1])
-            view = self._open(path) if self._notes(path).get("exact") else None
+            path = self._folder.path(keys[done - 1])
+            view = self._open(path) if self._folder.notes(path).get("exact") else None
             if view is not None:
                 rows = np.arange(len(pack.labels))
                 for at in range(0, len(rows), size):
@@ -163,14 +163,16 @@ class PrefixCache:
                 return None  # a full disk costs time, not the trial
         try:
             view = self._open(path)  # another process may have built it meanwhile
-            if view is None and not self._rejected(path).exists():
+            if view is None and not self._folder.rejected(path):
                 view = yield from self._build(path, total, computed)
             return view
         finally:
             lock.release()
 
     def _build(self, path: Path, total: int, computed: Iterator[Tensor]) -> Steps:
-        unfinished, began, done, exact = path.with_suffix(".partial"), time.perf_counter(), 0, True
+        unfinished, done, exact = path.with_suffix(PARTIAL), 0, True
+        began = time.perf_counter()
+        warm = 0  # pictures of the first batch of several, which also pays for what the device has not loaded yet
         try:
             with unfinished.open("wb") as file:
                 for values in computed:
@@ -178,15 +180,22 @@ class PrefixCache:
                     exact = exact and values.dtype == STORED
                     bits = _bits(values.to(STORED))
                     if not done:
-                        if not self._worth(path, bits, total, time.perf_counter() - began):
-                            return None
                         header = {"descr": "<u2", "fortran_order": False, "shape": (total, *bits.shape[1:])}
                         np.lib.format.write_array_header_1_0(file, header)
+                    if done == warm:  # the first batch, and the second
+                        size = bits.nbytes // len(bits) * total
+                        if not self._worth(path, bits, size, time.perf_counter() - began if warm else math.inf):
+                            return None
+                        if warm or len(bits) == total:
+                            self._folder.make_room(size)
+                            # As large from now on as it will be: other processes that make room count it.
+                            file.truncate(file.tell() + size - done * (size // total))
                     file.write(bits.tobytes())
                     done += len(bits)
                     yield done, total
-            notes = {"seconds": time.perf_counter() - began, "exact": exact}
-            path.with_suffix(".json").write_text(json.dumps(notes))
+                    if not warm and done < total:
+                        began, warm = time.perf_counter(), done
+            self._folder.note(path, (time.perf_counter() - began) * total / (total - warm), exact)
             unfinished.replace(path)
         except OSError:
             return None
@@ -194,54 +203,12 @@ class PrefixCache:
             unfinished.unlink(missing_ok=True)
         return self._open(path)
 
-    def _worth(self, path: Path, first: np.ndarray, total: int, seconds: float) -> bool:
-        """Whether a view pays, judged by its first batch; makes room for it if so."""
-        size = first.nbytes // len(first) * total
-        if first.nbytes / READ_BYTES_PER_SECOND > seconds or size > self._limit:
-            self._rejected(path).touch()
+    def _worth(self, path: Path, batch: np.ndarray, size: int, seconds: float) -> bool:
+        """Whether a view of so many bytes fits and pays, judged by a batch that took so long to compute."""
+        if size > self._folder.limit or batch.nbytes / READ_BYTES_PER_SECOND > seconds:
+            self._folder.reject(path)
             return False
-        self._make_room(size)
         return True
-
-    def _make_room(self, size: int) -> None:
-        """Evict what saves the least time a byte, the longest unused first among equals, until the new view fits.
-
-        A view that a trial still reads stays readable: its file lives on until the last map of it is gone.
-        """
-        held = self._held()
-        excess = sum(status.st_size for _, status in held) + size - self._limit
-        for path, status in sorted(held, key=lambda item: (self._value(item[0], item[1].st_size), item[1].st_mtime)):
-            if excess <= 0:
-                return
-            path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
-            excess -= status.st_size
-
-    def _held(self) -> list[tuple[Path, os.stat_result]]:
-        held = []
-        for path in self._folder.glob("*.npy"):
-            with suppress(FileNotFoundError):  # another process makes room, too
-                held.append((path, path.stat()))
-        return held
-
-    def _value(self, path: Path, size: int) -> float:
-        """Seconds saved a byte, in coarse steps."""
-        seconds = self._notes(path).get("seconds", 0.0)
-        return float(np.round(np.log2(max(seconds, 1e-9) / max(size, 1))))
-
-    def _notes(self, path: Path) -> dict[str, Any]:
-        """What is kept of how a view was made."""
-        try:
-            notes = json.loads(path.with_suffix(".json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return notes if isinstance(notes, dict) else {}
-
-    def _rejected(self, path: Path) -> Path:
-        return path.with_suffix(".rejected")
-
-    def _path(self, key: str) -> Path:
-        return self._folder / f"{key}.npy"
 
     def _keys(self, pack: Pack, *view: object) -> list[str]:
         """The names of a view after each block of the prefix; a block's name stands for all before it as well."""

@@ -9,7 +9,7 @@ from ray import tune
 
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.records import DataSplit
-from carsray.results import BEST
+from carsray.results import BEST, MICRO_BATCHES
 from carsray.training.attempts import Attempts
 from carsray.training.messages import Epoch, Failed
 from carsray.training.standing import SNAPSHOT_SECONDS
@@ -56,12 +56,12 @@ class TrialActor(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         chosen = TrialConfig(**config["config"])
         self._rungs = set(config["rungs"])
-        self._epoch, self._best, snapshot = 0, 0.0, None
+        self._epoch, self._best, snapshot, micro_batches = 0, 0.0, None, 1
         if going_on := config.get("going_on"):
             self._epoch, self._best = going_on["epoch"], going_on["best"]
-            snapshot = ray.get(going_on["snapshot"])
+            snapshot, micro_batches = ray.get(going_on["snapshot"]), going_on["micro_batches"]
         asked = self._saved = time.perf_counter()
-        self._attempts.begin(chosen, snapshot, self._epoch, config["to_pass"])
+        self._attempts.begin(chosen, snapshot, self._epoch, config["to_pass"], micro_batches)
         self._starting = time.perf_counter() - asked
 
     def _result(self, epoch: Epoch) -> dict[str, Any]:
@@ -71,7 +71,8 @@ class TrialActor(tune.Trainable):
             result["snapshot"], self._saved = Parcel(epoch.snapshot), time.perf_counter()
         if self._attempts.log:
             result["outlived"] = [f"{failure.kind}: {failure.reason}" for failure in self._attempts.log]
-            result["train/micro_batches"] = self._attempts.micro_batches
+        if self._attempts.micro_batches > 1:
+            result[MICRO_BATCHES] = self._attempts.micro_batches
         if epoch.checkpoint:
             result["checkpoint"] = Parcel(epoch.checkpoint)
         return result

@@ -54,7 +54,7 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
     with connected(settings.address) as nodes:
         resources = share_out(nodes, settings)
         configs = sample_configs(space, PROBES, settings.seed)
-        run = RunConfig(threads=resources.threads, cache=settings.cache)
+        run = RunConfig(device=resources.device, threads=resources.threads, cache=settings.cache)
         costs = _probe_all(configs, len(split.classes), run, resources)
     reaching, epochs = expected_epochs(space, settings.trials, len(split.val))
     per_epoch = [_epoch_seconds(cost, split) for cost in costs]

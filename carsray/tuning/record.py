@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 
 from carsray.errors import ResultsError
 from carsray.leaderboard import TrialRow, ranked, write_table
-from carsray.results import BEST, State, SweepFolder, TrialState
+from carsray.results import BEST, MICRO_BATCHES, State, SweepFolder, TrialState
 from carsray.space import Space
 from carsray.storage.watch import Watch
 from carsray.training.standing import snapshot_standing
@@ -88,7 +88,7 @@ class Recorder(Callback):
         self._update(row)
 
     def going_on(self, number: int) -> dict[str, Any] | None:
-        """What a trial's config takes to go on from its snapshot: epochs done, best score, the snapshot.
+        """What a trial's config takes to go on from its snapshot: epochs done, best score, parts of a batch, snapshot.
 
         None where there is no snapshot that can be read, or it is ahead of the history: then the trial starts over.
         """
@@ -102,7 +102,9 @@ class Recorder(Callback):
         if not history or history[-1]["epoch"] < epoch:  # it was cut off as it started over: epochs would be missing
             return None
         folder.cut_history(epoch)
-        return {"epoch": epoch, "best": best, "snapshot": ray.put(snapshot)}
+        # Who lacked memory for whole batches would lack it again; and BatchNorm has seen parts so far.
+        parts = history[-1].get(MICRO_BATCHES, 1)
+        return {"epoch": epoch, "best": best, "micro_batches": parts, "snapshot": ray.put(snapshot)}
 
     @_noting
     def on_trial_result(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from carsray.cluster.connect import Node
 from carsray.config import SweepSettings
@@ -29,6 +30,11 @@ class Resources:
     def threads(self) -> int:
         """Processor threads of one trial."""
         return max(1, int(self.cpus))
+
+    @property
+    def device(self) -> Literal["auto", "cpu"]:
+        """What one trial runs on. Without a share of a GPU its process may still see one."""
+        return "auto" if self.gpus else "cpu"
 
 
 def share_out(nodes: Sequence[Node], settings: SweepSettings) -> Resources:

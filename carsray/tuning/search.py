@@ -17,7 +17,7 @@ from carsray.results import BEST, State
 from carsray.seed import derive
 from carsray.space import Space, Value, Values
 from carsray.tuning.importance import distribution
-from carsray.tuning.spread import cheap_first, spread_points
+from carsray.tuning.spread import first_points
 from carsray.tuning.study import NUMBER, StudyFile
 from carsray.tuning.turns import Turns
 
@@ -58,16 +58,19 @@ class SpaceSearch(OptunaSearch):
         seed: int,
         turns: Turns,
         going_on: Callable[[int], dict[str, Any] | None] = lambda number: None,
+        ends: Sequence[int] = (),
     ) -> None:
-        """``going_on`` gives what a trial of an earlier process takes to start from its snapshot."""
+        """``going_on`` gives what a trial of an earlier process takes to start from its snapshot.
+
+        ``ends`` are the numbers of trials that the sweep was asked for, at first and as it was extended: see spread.py.
+        """
         self._carsray_space, self._sweep_seed = space, seed
         self._file, self._turns, self._going_on = file, turns, going_on
         self._trials: dict[str, FrozenTrial] = {}
         self._params: dict[int, Values] = {}
         self._before: dict[int, tuple[Values, FrozenTrial]] = {}
         self._next, self._failures = 0, 0
-        spread = spread_points(space, derive(seed, "spread"), FIRST_SPREAD)
-        self._first = [*space.start, *cheap_first(space, spread[len(space.start) :])]
+        self._first = first_points(space, derive(seed, "spread"), FIRST_SPREAD, ends)
         self._skipped: list[int] = []
         """Numbers that an earlier process gave to trials that it did not come to begin."""
         super().__init__(lambda trial: None, BEST, "max", storage=optuna.storages.InMemoryStorage())

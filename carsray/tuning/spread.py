@@ -6,6 +6,7 @@ many pieces as there are points, and each piece has one of them.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -22,21 +23,23 @@ def spread_points(space: Space, seed: int, count: int) -> list[Values]:
     return [{name: values[number] for name, values in columns.items()} for number in range(count)]
 
 
-def cheap_first(space: Space, points: Sequence[Values]) -> list[Values]:
-    """Points that train few blocks before those that train many.
+def first_points(space: Space, seed: int, count: int, ends: Sequence[int]) -> list[Values]:
+    """What the first ``count`` trials try: start points, then spread ones, those that train few blocks first.
 
-    What the dear ones are to beat is known by then: more of them end in the middle of their first epoch, and a good
-    trial is found sooner.
+    What those that train many are to beat is known by then: more of these end in the middle of their first epoch, and a
+    good trial is found sooner. A sweep is asked for so many trials, and later perhaps for more: ``ends`` are these
+    numbers. Each part has an order of its own, so that a short sweep trains many blocks, too, and one that is extended
+    goes on with points that it has not tried.
     """
-    depths = space.parameters.get("unfreeze_depth")
-    if depths is None:
-        return list(points)
+    spread, points = spread_points(space, seed, count), list(space.start)
+    for end in (*ends, count):
+        points += sorted(spread[len(points) : end], key=partial(_blocks_trained, space))
+    return points
 
-    def cost(point: Values) -> float:
-        depth = point["unfreeze_depth"]
-        return math.inf if depth == "all" else float(depth)
 
-    return sorted(points, key=cost)
+def _blocks_trained(space: Space, point: Values) -> float:
+    depth = {**space.fixed, **space.only_active(point)}.get("unfreeze_depth", "all")
+    return math.inf if depth == "all" else float(depth)
 
 
 def _at(parameter: Parameter, share: float) -> Value:

@@ -98,7 +98,8 @@ def extend_record(folder: SweepFolder, trials: int, limits: Mapping[str, float])
         return
     record = folder.read_settings()
     asked = record["settings"]
-    record["settings"] = {**asked, **limits, "trials": asked["trials"] + trials}
+    extended_from = [*asked.get("extended_from", ()), *([asked["trials"]] if trials else [])]
+    record["settings"] = {**asked, **limits, "trials": asked["trials"] + trials, "extended_from": extended_from}
     write_json(folder.settings, record)
 
 
@@ -132,7 +133,8 @@ def run_sweep(
         recorder = Recorder(folder, space, before, turns.comes_again, watch)
         view = View(recorder, settings.trials, len(split.val))
         file = StudyFile(folder.study, folder.name)
-        search = SpaceSearch(space, file, settings.seed, turns, recorder.going_on)
+        asked = (*settings.extended_from, settings.trials)
+        search = SpaceSearch(space, file, settings.seed, turns, recorder.going_on, asked)
         search.take_up(before, histories)
         spent = partial(budget.spent, recorder.rows)
         scheduler = RungScheduler(
@@ -191,6 +193,7 @@ def _trainable(space: Space, split: DataSplit, settings: SweepSettings, resource
     depth = space.parameters.get("unfreeze_depth")
     limits = (settings.budget_hours, settings.budget_gpu_hours, settings.target)
     run = RunConfig(
+        device=resources.device,
         threads=resources.threads,
         cache=settings.cache,
         fork_server=fork_server(),

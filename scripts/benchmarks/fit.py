@@ -5,7 +5,8 @@
 
 An epoch of `fit` cuts its batches from a pack of drawn cars, augments them and keeps the score; the limit is as many
 steps on one batch that lies on the device. Network, optimiser and precision are the same, and the epochs take turns.
-Start and validation are not counted. Needs neither Ray nor Optuna: where only torch is there, run this file itself.
+Start and validation are not counted. Needs neither Ray nor Optuna: where there is torch and the few small packages
+that training takes (Python names the first that is missing), run this file itself, with the repository in PYTHONPATH.
 """
 
 import argparse
@@ -109,7 +110,7 @@ def main() -> None:
         options = parser.parse_args()
     kind = resolve_device(RunConfig(device=options.device, cache=Path())).type
     with tempfile.TemporaryDirectory(prefix="carsray-bench-") as folder:
-        name = f"fit-{options.backbone}-{kind}"
+        name = f"fit-{options.backbone}-{options.batch_size}-{kind}"
         publish(name, partial(measure, options, Path(folder)), keep=not options.quick)
 
 

@@ -115,7 +115,7 @@ class Ours:
         table = RungTable(space.rungs, space.objective.reduction, pictures)
         turns = Turns(table, slots, trials, baseline=0 if space.start else None)
         file = SimpleNamespace(begin=lambda entry: None, end=lambda entry: None)
-        self._search = SpaceSearch(space, file, seed, turns)
+        self._search = SpaceSearch(space, file, seed, turns, ends=[trials])
         self._scheduler = RungScheduler(turns, space.epochs, lambda number: None)
         self._scheduler.set_search_properties(BEST, "max")
         self._controller = SimpleNamespace(pause_trial=lambda trial, should_checkpoint: None, stop_trial=self._stop)

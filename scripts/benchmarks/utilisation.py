@@ -100,7 +100,7 @@ def limits(
     shapes: dict[Shape, TrialConfig], split: DataSplit, settings: SweepSettings, share: Resources, seconds: float
 ) -> dict[Shape, float]:
     """Of each shape, with as many processes at once as the sweep had; the mean of what they reach."""
-    run, found = RunConfig(cache=settings.cache, threads=share.threads), {}
+    run, found = RunConfig(device=share.device, cache=settings.cache, threads=share.threads), {}
     with get_context("spawn").Pool(share.concurrent) as pool:
         for shape, config in shapes.items():
             jobs = [(config, split, run, seconds)] * share.concurrent

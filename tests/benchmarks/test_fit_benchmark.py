@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WITHOUT = """
 import runpy, sys
-sys.modules |= dict.fromkeys(("ray", "optuna", "faiss", "wandb", "matplotlib"))
+sys.modules |= dict.fromkeys(("ray", "optuna", "faiss", "wandb", "matplotlib", "obstore"))
 sys.argv = ["scripts/benchmarks/fit.py", "--quick", "--device", "cpu"]
 sys.path.insert(0, "scripts/benchmarks")
 runpy.run_path("scripts/benchmarks/fit.py", run_name="__main__")

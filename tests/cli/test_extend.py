@@ -28,6 +28,13 @@ def test_a_sweep_gets_more_trials_and_new_limits_and_keeps_the_rest(folder: Swee
     assert record["started"] == "today"
 
 
+def test_what_a_sweep_was_asked_for_before_stays_known(folder: SweepFolder) -> None:
+    for trials in (3, 0, 4):
+        extend_record(folder, trials, {"target": 0.9})
+    settings = SweepSettings.model_validate(folder.read_settings()["settings"])
+    assert (settings.extended_from, settings.trials) == ((5, 8), 12)
+
+
 def test_to_extend_by_nothing_is_refused(folder: SweepFolder) -> None:
     found = CliRunner().invoke(cli, ["extend", "cars-1", "--results", str(folder.root.parent)])
     assert found.exit_code == 2

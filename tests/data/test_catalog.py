@@ -84,6 +84,20 @@ def test_suffixes_count_in_any_case_and_hidden_or_other_files_do_not(tmp_path: P
     assert sorted(p.path.name for p in open_catalog(tmp_path).pictures) == ["0.JPG", "0.png", "0.png"]
 
 
+def test_folders_without_a_picture_of_their_own_are_no_classes_and_are_named(tmp_path: Path) -> None:
+    class_folders(tmp_path, {"a": 1, "b": 1, "nested/c": 1})
+    (tmp_path / "none").mkdir()
+    catalog = open_catalog(tmp_path)
+    assert (catalog.classes, catalog.empty) == (("a", "b"), ("nested", "none"))
+
+
+def test_a_class_that_lacks_pictures_in_one_split_is_still_a_class(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", {"a": 1, "b": 1})
+    class_folders(tmp_path / "val", {"a": 1})
+    (tmp_path / "val" / "b").mkdir()
+    assert open_catalog(tmp_path).empty == ()
+
+
 def test_csv_paths_are_relative_to_the_csv(tmp_path: Path) -> None:
     picture(tmp_path / "in/x.png")
     picture(tmp_path / "y.png")

@@ -53,3 +53,11 @@ def test_real_files_are_measured(tmp_path: Path) -> None:
     found = asdict(describe(catalog, inspect(catalog, tmp_path / "cache")))
     assert found["width"] == {"min": 12, "median": 12, "max": 12}
     assert found["splits"] == {"none": 3}
+
+
+def test_folders_that_are_no_classes_are_named(tmp_path: Path) -> None:
+    catalog = open_catalog(class_folders(tmp_path, {"a": 1, "b": 1, "nested/c": 1}))
+    found = describe(catalog, inspect(catalog, tmp_path.with_name("cache")))
+    assert found.empty == ["nested"]
+    assert "no classes   1 folders" in render(found)
+    assert "no classes" not in render(describe(*imagined(ENTRIES)))

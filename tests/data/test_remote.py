@@ -138,6 +138,17 @@ def test_a_picture_that_is_gone_from_the_bucket_is_told(source: str, pictures: P
         ensure_pack(split.val, CONFIG, tmp_path / "node")
 
 
+def test_a_class_that_is_gone_from_the_bucket_leaves_no_folder_behind(
+    source: str, pictures: Path, tmp_path: Path
+) -> None:
+    class_folders(pictures, {"class c": 1}, seed=100)
+    put(pictures, source)
+    assert "class c" in open_data(source, tmp_path / "cache").classes
+    Place(parse_address(source)).delete("class c/0.png")
+    catalog = open_data(source, tmp_path / "cache")
+    assert ("class c" in catalog.classes, catalog.empty) == (False, ())
+
+
 def test_an_empty_address_is_told(source: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing is there"):
         open_data(source, tmp_path)

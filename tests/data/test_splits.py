@@ -54,6 +54,12 @@ def test_copies_are_never_on_two_sides(source: tuple[list[Entry], TrialConfig]) 
     assert notes == []
 
 
+def test_folders_that_are_no_classes_are_named_three_at_most() -> None:
+    catalog, inspection = imagined(many([8, 8]))
+    _, notes = make_split(replace(catalog, empty=("a", "b", "c", "d")), inspection, TrialConfig())
+    assert notes == ["4 folders hold no picture directly and are no classes: a, b, c, ..."]
+
+
 @settings(deadline=None)
 @given(sources())
 def test_every_class_is_on_every_side_with_its_share(source: tuple[list[Entry], TrialConfig]) -> None:

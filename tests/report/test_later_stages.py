@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,14 @@ def test_the_commands_lead_to_the_same_again(sweep: Sweep) -> None:
     place = f"made --results {sweep.folder.root.parent}"
     assert begun.endswith(f"--trials 4 --seed 0 --name {place}")
     assert later == ["carsray confirm made", f"carsray retrieval {place}", f"carsray retrain {place} --seeds 2"]
+
+
+def test_so_do_those_of_a_sweep_that_was_extended(sweep: Sweep) -> None:
+    settings = sweep.settings.model_copy(update={"trials": 9, "extended_from": (4, 6)})
+    begun, *later = origin(replace(sweep, settings=settings)).commands
+    place = f"made --results {sweep.folder.root.parent}"
+    assert f"--trials 4 --seed 0 --name {place}" in begun
+    assert later[:2] == [f"carsray extend {place} --trials 2", f"carsray extend {place} --trials 3"]
 
 
 def test_an_unopened_test_is_said_to_be_so(tmp_path: Path) -> None:

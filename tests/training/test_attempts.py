@@ -135,6 +135,13 @@ def test_the_next_trial_begins_without_the_failures_of_the_last(trial: Attempts)
     assert train(trial, 1) == [6]
 
 
+def test_a_trial_that_goes_on_keeps_the_parts_of_its_batches(trial: Attempts) -> None:
+    script(trial).failures = {6: ["memory"]}
+    trial.begin(config_of(), b"5", done=5, micro_batches=2)
+    assert train(trial, 1) == [6]
+    assert script(trial).begun[-2:] == [(5, 2), (5, 4)]
+
+
 def test_what_a_trial_is_to_pass_holds_after_a_failure_too(trial: Attempts) -> None:
     trial.begin(config_of(), to_pass=0.4)
     script(trial).failures, script(trial).to_pass = {1: ["died"]}, None

@@ -1,3 +1,4 @@
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,10 +167,14 @@ def test_a_network_without_a_prefix_has_no_views(tmp_path: Path) -> None:
 def test_a_view_that_is_slower_to_read_than_to_compute_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is judged by the second batch: the first also pays for what a device has not loaded yet."""
     monkeypatch.setattr(prefix_cache, "READ_BYTES_PER_SECOND", 1.0)
+    monkeypatch.setattr(prefix_cache, "TRAIN_BATCH", 8)
     cache, _ = views_of(tmp_path / "c", frozen())
-    assert finish(cache.train_view(data_of(tmp_path).train, 1)) == (None, 0)
-    assert not list((tmp_path / "c").glob("*.npy"))
+    train = data_of(tmp_path).train
+    assert finish(cache.train_view(train, 1)) == (None, 1)
+    assert [path.suffix for path in (tmp_path / "c").iterdir() if path.suffix != ".lock"] == [".rejected"]
+    assert finish(cache.train_view(train, 1)) == (None, 0)
 
 
 def test_the_folder_stays_below_its_limit_and_keeps_what_saves_most_a_byte(tmp_path: Path) -> None:
@@ -198,3 +203,26 @@ def test_a_damaged_view_is_built_anew(tmp_path: Path) -> None:
     view, seen = finish(cache.train_view(data.train, 1))
     assert seen > 0
     assert view is not None
+
+
+def test_views_that_others_build_count_to_the_limit(tmp_path: Path) -> None:
+    data, config = data_of(tmp_path), frozen(epochs=3)
+    finish(views_of(tmp_path / "c", config)[0].train_view(data.train, 1))
+    (first,) = (tmp_path / "c").glob("*.npy")
+    limit = int(first.stat().st_size * 2.5)
+    builders = [views_of(tmp_path / "c", config, limit)[0].train_view(data.train, epoch) for epoch in (2, 3)]
+    next(builders[0])
+    assert first.exists()
+    next(builders[1])
+    assert not first.exists()
+
+
+def test_what_a_killed_process_left_is_cleared_away_once_it_is_old(tmp_path: Path) -> None:
+    data, config, folder = data_of(tmp_path), frozen(), tmp_path / "c"
+    folder.mkdir()
+    old, fresh = folder / "old.partial", folder / "fresh.partial"
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    finish(views_of(folder, config)[0].train_view(data.train, 1))
+    assert (old.exists(), fresh.exists()) == (False, True)

@@ -219,3 +219,15 @@ def test_a_snapshot_ahead_of_the_history_is_not_taken_up(
         recorder.on_trial_result(0, [], trial, result_of(epoch, 0.3, 0.3))
     folder.trial(0).snapshot.write_bytes(b"of two epochs")
     assert recorder.going_on(0) is None
+
+
+@pytest.mark.parametrize(("metrics", "parts"), [({}, 1), ({"train/micro_batches": 4}, 4)])
+def test_a_trial_goes_on_with_the_parts_of_its_batches(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, metrics: dict[str, int], parts: int
+) -> None:
+    monkeypatch.setattr("carsray.tuning.record.snapshot_standing", lambda data, config: (1, 0.3))
+    monkeypatch.setattr("carsray.tuning.record.ray.put", lambda content: content)
+    recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
+    recorder.on_trial_start(0, [], trial)
+    recorder.on_trial_result(0, [], trial, {**result_of(1, 0.3, 0.3, snapshot=Parcel(b"of one epoch")), **metrics})
+    assert recorder.going_on(0) == {"epoch": 1, "best": 0.3, "micro_batches": parts, "snapshot": b"of one epoch"}

@@ -162,3 +162,8 @@ def test_gpus_asked_of_a_cluster_without_any_are_refused() -> None:
 def test_a_cluster_without_processors_is_refused() -> None:
     with pytest.raises(ClusterError, match="no processors"):
         share_out(nodes_of((0, 0)), settings_of())
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(None, "auto"), (0.5, "auto"), (0, "cpu")])
+def test_a_trial_without_a_share_of_a_gpu_does_not_take_one(gpus: float | None, device: str) -> None:
+    assert share_out(nodes_of((8, 2)), settings_of(gpus_per_trial=gpus)).device == device

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from typing import Any, cast
 
@@ -63,6 +64,28 @@ def test_a_trial_that_lost_its_actor_is_proposed_again_and_is_no_failure() -> No
     run(search, "b", [0.2, 0.5, 0.6])
     (trial,) = told(search)
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.6)
+
+
+DEPTHS = """
+[objective]
+rungs = [1]
+
+[fixed]
+backbone = "mobilenet_v2"
+epochs = 3
+
+[search]
+unfreeze_depth = { choices = ["all", 0, 3, 8] }
+lr = { low = 1e-4, high = 0.1, log = true }
+"""
+
+
+def test_trials_that_train_few_blocks_come_first_and_of_few_trials_some_train_many() -> None:
+    search = SpaceSearch(space_of(DEPTHS), cast(Any, NoFile()), 3, roomy_turns(), ends=[10])
+    proposals = [search.suggest(str(number)) for number in range(10)]
+    depths = [proposal["params"]["unfreeze_depth"] for proposal in proposals if isinstance(proposal, dict)]
+    assert depths == sorted(depths, key=lambda depth: math.inf if depth == "all" else depth)
+    assert len(set(depths)) > 2
 
 
 def test_ends_are_told_as_what_they_were() -> None:

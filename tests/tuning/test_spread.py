@@ -3,14 +3,15 @@
 import math
 import statistics
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_sweeps import space_of
 
-from carsray.space import Parameter, Space
-from carsray.tuning.spread import cheap_first, spread_points
+from carsray.space import Parameter, Space, Value, Values
+from carsray.tuning.spread import first_points, spread_points
 
 
 def space_with(*parameters: Parameter) -> Space:
@@ -60,15 +61,43 @@ def test_one_range_says_nothing_of_another() -> None:
     assert abs(statistics.mean(statistics.correlation(*zip(*each, strict=True)) for each in pairs)) < 0.06
 
 
+DEPTH = Parameter("unfreeze_depth", choices=("all", 8, 0, 3))
+
+
+def depths(points: list[Values]) -> list[Value]:
+    return [point["unfreeze_depth"] for point in points]
+
+
 def test_points_that_train_fewer_blocks_come_first_and_keep_their_order_otherwise() -> None:
-    space = space_with(Parameter("unfreeze_depth", choices=("all", 8, 0, 3)), RANGE)
-    points = spread_points(space, 0, 24)
-    ordered = cheap_first(space, points)
-    assert [point["unfreeze_depth"] for point in ordered] == [0] * 6 + [3] * 6 + [8] * 6 + ["all"] * 6
+    space = space_with(DEPTH, RANGE)
+    points, ordered = spread_points(space, 0, 24), first_points(space, 0, 24, [24])
+    assert depths(ordered) == [0] * 6 + [3] * 6 + [8] * 6 + ["all"] * 6
     assert [p for p in ordered if p["unfreeze_depth"] == 8] == [p for p in points if p["unfreeze_depth"] == 8]
+
+
+def test_a_sweep_of_few_trials_tries_dear_ones_too() -> None:
+    space = space_with(DEPTH, RANGE)
+    few = first_points(space, 0, 24, [8])[:8]
+    assert Counter(depths(few)) == Counter(depths(spread_points(space, 0, 24)[:8]))
+    assert "all" in depths(few)
+
+
+@pytest.mark.parametrize("ends", [[8], [8, 12], [8, 12, 40], [30]])
+def test_a_sweep_that_is_extended_goes_on_with_the_points_that_are_left(ends: list[int]) -> None:
+    space = space_with(DEPTH, RANGE)
+    points = first_points(space, 0, 24, ends)
+    assert sorted(point["share"] for point in points) == sorted(p["share"] for p in spread_points(space, 0, 24))
+    assert points[: ends[0]] == first_points(space, 0, 24, ends[:1])[: ends[0]]
+
+
+def test_start_points_come_before_all_others() -> None:
+    start: Values = {"unfreeze_depth": "all", "share": 0.5}
+    space = replace(space_with(DEPTH, RANGE), start=(start,))
+    points = first_points(space, 0, 24, [24])
+    assert (points[0], len(points)) == (start, 24)
+    assert depths(points)[1] == 0
 
 
 def test_without_a_depth_to_choose_points_stay_as_they_are() -> None:
     space = space_with(RANGE, CHOICES)
-    points = spread_points(space, 0, 24)
-    assert cheap_first(space, points) == points
+    assert first_points(space, 0, 24, [24]) == spread_points(space, 0, 24)

@@ -26,7 +26,8 @@ def read(root: Path) -> Catalog:
     classes = tuple(sorted({folder.name for folder, _ in found}))
     label = {name: number for number, name in enumerate(classes)}
     pictures = [Picture(path, label[folder.name], split) for folder, split in found for path in _pictures(folder)]
-    return Catalog("folders", root, classes, tuple(pictures), official_test=False)
+    empty = {folder.name for part, _ in parts for folder in _folders(part)} - label.keys()
+    return Catalog("folders", root, classes, tuple(pictures), official_test=False, empty=tuple(sorted(empty)))
 
 
 def _split_folders(root: Path) -> list[tuple[Path, SplitName]]:

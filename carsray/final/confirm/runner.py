@@ -11,6 +11,7 @@ from carsray.config import RunConfig, SweepSettings, TrialConfig
 from carsray.data.records import DataSplit
 from carsray.final.confirm.repetitions import Repetition
 from carsray.published.view import View
+from carsray.results import MICRO_BATCHES
 from carsray.training.attempts import Attempts
 from carsray.training.forked import fork_server
 from carsray.training.messages import Epoch, Failed, Progress
@@ -34,7 +35,13 @@ def run_repetitions(repetitions: Sequence[Repetition], settings: SweepSettings) 
     with connected(settings.address) as nodes, terminated_as_interrupted(), view:  # Ray has a handler of its own
         resources = share_out(nodes, settings.model_copy(update={"trials": len(todo)}))
         depths = tuple(dict.fromkeys(each.config.unfreeze_depth for each in repetitions))
-        run = RunConfig(threads=resources.threads, cache=settings.cache, fork_server=fork_server(), depths=depths)
+        run = RunConfig(
+            device=resources.device,
+            threads=resources.threads,
+            cache=settings.cache,
+            fork_server=fork_server(),
+            depths=depths,
+        )
         driver = _Driver(todo, run, Tasks(resources.cpus, resources.gpus), view)
         driver.drive()
     return driver.failures
@@ -48,7 +55,7 @@ def repeat(config: TrialConfig, split: DataSplit, run: RunConfig) -> Iterator[Pr
         for _ in range(config.epochs):
             for event in attempts.next_epoch():
                 if isinstance(event, Epoch):
-                    parts = {"train/micro_batches": attempts.micro_batches} if attempts.micro_batches > 1 else {}
+                    parts = {MICRO_BATCHES: attempts.micro_batches} if attempts.micro_batches > 1 else {}
                     yield replace(event, checkpoint=None, metrics=event.metrics | parts)
                 else:
                     yield event

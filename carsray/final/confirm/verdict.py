@@ -83,8 +83,10 @@ def reach_verdict(repetitions: Sequence[Repetition], failures: Mapping[str, str]
         raise SweepFailed(f"none of {len(repetitions)} repetitions reached its last epoch; the first: {reason}")
     groups = list(ended.values())
     certainty = assess(_answers(groups))
-    seconds = [float(np.mean([_training_seconds(each) for each in group])) for group in groups]
-    decision = decide(certainty, seconds)
+    seconds = [float(np.mean([_seconds(each, ("start",)) for each in group])) for group in groups]
+    # Activations of the frozen part are shared: whichever repetition comes first computes them for the others.
+    own = [float(np.mean([_seconds(each, ("start", "prefix")) for each in group])) for group in groups]
+    decision = decide(certainty, own)
     standings = [_standing(group, at, certainty, decision, seconds[at]) for at, group in enumerate(groups)]
     known = certainty.seeds_seen
     return Verdict(
@@ -122,13 +124,14 @@ def _standing(
     )
 
 
-def _training_seconds(repetition: Repetition) -> float:
-    """All that its epochs took but the start of the process, which says nothing of the config."""
+def _seconds(repetition: Repetition, without: Sequence[str]) -> float:
+    """What its epochs took, without some parts; the start of the process, for one, says nothing of the config."""
+    left_out = {f"seconds/{part}" for part in without}
     return sum(
         float(value)
         for epoch in repetition.folder.read_history()
         for key, value in epoch.items()
-        if key.startswith("seconds/") and key != "seconds/start"
+        if key.startswith("seconds/") and key not in left_out
     )
 
 

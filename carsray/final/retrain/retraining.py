@@ -117,7 +117,8 @@ def _ask(nodes: Sequence[Node], retrain: Retrain, work: Any, *args: Any) -> list
     seen an answer then, so that test is still in the same opening. Raises SweepFailed where it cannot be done.
     """
     one = share_out(nodes, retrain.settings.model_copy(update={"trials": 1}))
-    tasks, run = Tasks(one.cpus, one.gpus), RunConfig(threads=one.threads, cache=retrain.settings.cache)
+    tasks = Tasks(one.cpus, one.gpus)
+    run = RunConfig(device=one.device, threads=one.threads, cache=retrain.settings.cache)
     for left in range(LOSSES, -1, -1):
         tasks.start(work.__name__, work, *args, run)
         *events, end = [event for _, event in tasks.events()]

@@ -48,7 +48,7 @@ def run_trainings(
     if not todo:
         return
     placed = place(nodes, settings, len(todo), todo[0].config.batch_size, workers)
-    run = RunConfig(threads=placed.threads, cache=settings.cache)
+    run = RunConfig(device="auto" if placed.gpus else "cpu", threads=placed.threads, cache=settings.cache)
     shared = {training.split.fingerprint: share(training.split) for training in todo}
 
     def start(training: Training) -> None:

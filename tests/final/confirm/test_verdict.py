@@ -65,6 +65,15 @@ def test_of_those_alike_the_cheapest_is_named_whatever_starting_took(tmp_path: P
     assert "(trial 1 has the best mean)" in statement(found)
 
 
+def test_who_computed_the_activations_that_others_share_is_no_dearer_for_that(tmp_path: Path) -> None:
+    made = repeated(tmp_path, [0.60, 0.61], [20, 30])
+    for each in made:
+        if each.finalist.trial == 0:
+            each.folder.add_epoch({"epoch": 3, "val/loss": 0.1, "seconds/prefix": 50.0})
+    found = reach_verdict(made, {})
+    assert (found.chosen.finalist.trial, found.chosen.seconds) == (0, 70)
+
+
 def test_one_that_is_better_than_all_others_is_named_for_that(tmp_path: Path) -> None:
     found = verdict_of(tmp_path, [0.3, 0.9], [1, 30])
     assert found.separable
