@@ -20,7 +20,7 @@ import optuna
 from harness import Condition, Figures, publish, significant
 from idle_sweep import idle_sweep
 from optuna.trial import TrialState
-from processes import descendants, gone, named, resident_bytes
+from processes import command_line, descendants, gone, named, resident_bytes
 
 from carsray.cluster.connect import connected
 from carsray.leaderboard import read_rows
@@ -32,6 +32,8 @@ SHARE = 0.05
 GROWTH = 32 * 2**20
 """Bytes by which the driver may grow from its first third to its last; Ray's own buffers fill for a while."""
 LOOK_SECONDS = 0.5
+END_SECONDS = 90.0
+"""Ray kills a raylet that does not end within a second, as on a busy machine; its agents notice within a minute."""
 
 
 class Memory(threading.Thread):
@@ -79,7 +81,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[Co
     rows = read_rows(made)
     study = optuna.load_study(study_name=made.name, storage=open_storage(made.study))
     entered = Counter(trial.state for trial in study.trials)
-    left = gone(born, 30)
+    left = gone(born, END_SECONDS)
     figures: Figures = {
         "trials": options.trials,
         "share_of_epochs_gone_wrong": SHARE,
@@ -87,6 +89,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[Co
         "states": dict(Counter(row.state for row in rows)),
         "reasons": dict(Counter(row.reason.splitlines()[0][:80] for row in rows if row.reason)),
         "outlived": dict(outlived(made)),
+        "left_behind": [command_line(pid) for pid in left],
         "driver_mebibytes_by_third": [significant(value / 2**20) for value in thirds],
         # The middles of the first and the last third lie two thirds of the sweep apart.
         "driver_kibibytes_a_trial": significant((thirds[-1] - thirds[0]) / 2**10 / (2 / 3 * options.trials)),
