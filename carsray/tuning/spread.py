@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from carsray.seed import derive
 from carsray.space import Parameter, Space, Value, Values
 
 
@@ -28,12 +29,14 @@ def first_points(space: Space, seed: int, count: int, ends: Sequence[int]) -> li
 
     What those that train many are to beat is known by then: more of these end in the middle of their first epoch, and a
     good trial is found sooner. A sweep is asked for so many trials, and later perhaps for more: ``ends`` are these
-    numbers. Each part has an order of its own, so that a short sweep trains many blocks, too, and one that is extended
-    goes on with points that it has not tried.
+    numbers. Each part is a hypercube of its own, with an order of its own, so that a short sweep visits all of the
+    space, too, and trains many blocks.
     """
-    spread, points = spread_points(space, seed, count), list(space.start)
-    for end in (*ends, count):
-        points += sorted(spread[len(points) : end], key=partial(_blocks_trained, space))
+    points = list(space.start)
+    for part, end in enumerate((*ends, count)):
+        missing = max(0, min(end, count) - len(points))
+        spread = spread_points(space, derive(seed, "part", part) if part else seed, missing)
+        points += sorted(spread, key=partial(_blocks_trained, space))
     return points
 
 

@@ -75,19 +75,28 @@ def test_points_that_train_fewer_blocks_come_first_and_keep_their_order_otherwis
     assert [p for p in ordered if p["unfreeze_depth"] == 8] == [p for p in points if p["unfreeze_depth"] == 8]
 
 
-def test_a_sweep_of_few_trials_tries_dear_ones_too() -> None:
-    space = space_with(DEPTH, RANGE)
-    few = first_points(space, 0, 24, [8])[:8]
-    assert Counter(depths(few)) == Counter(depths(spread_points(space, 0, 24)[:8]))
-    assert "all" in depths(few)
+def pieces(points: list[Values]) -> list[int]:
+    """The piece of its range that each point's share lies in, of as many pieces as there are points."""
+    return sorted(int(len(points) * float(point["share"])) for point in points)
 
 
-@pytest.mark.parametrize("ends", [[8], [8, 12], [8, 12, 40], [30]])
-def test_a_sweep_that_is_extended_goes_on_with_the_points_that_are_left(ends: list[int]) -> None:
+@pytest.mark.parametrize(("ends", "parts"), [([8], [8, 16]), ([8, 12], [8, 4, 12]), ([8, 40], [8, 16]), ([30], [24])])
+def test_each_part_of_a_sweep_visits_all_of_the_space_and_tries_few_blocks_first(
+    ends: list[int], parts: list[int]
+) -> None:
+    points, begun = first_points(space_with(DEPTH, RANGE), 0, 24, ends), 0
+    assert len(points) == 24
+    for size in parts:
+        part = points[begun : begun + size]
+        begun += size
+        assert pieces(part) == list(range(size))
+        assert depths(part) == sorted(depths(part), key=lambda depth: math.inf if depth == "all" else float(depth))
+        assert set(depths(part)) == {0, 3, 8, "all"}
+
+
+def test_to_extend_a_sweep_changes_nothing_of_what_it_has_tried() -> None:
     space = space_with(DEPTH, RANGE)
-    points = first_points(space, 0, 24, ends)
-    assert sorted(point["share"] for point in points) == sorted(p["share"] for p in spread_points(space, 0, 24))
-    assert points[: ends[0]] == first_points(space, 0, 24, ends[:1])[: ends[0]]
+    assert first_points(space, 0, 24, [8, 12])[:8] == first_points(space, 0, 24, [8])[:8]
 
 
 def test_start_points_come_before_all_others() -> None:
