@@ -76,4 +76,5 @@ def test_a_sweep_in_which_everything_goes_wrong_now_and_then_accounts_for_every_
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout[done.stdout.index("{\n") : done.stdout.index("\n}\n") + 2])
     assert sum(found["states"].values()) == found["trials"]
+    assert found["left_behind"] == []
     assert [condition["what"] for condition in found["conditions"] if not condition["met"]] == []
