@@ -31,7 +31,7 @@ def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) ->
     pictures = sorted(catalog.pictures, key=lambda picture: picture.path)
     readable, notes = _readable(pictures, inspection)
     if catalog.empty:
-        names = ", ".join(catalog.empty[:SHOWN]) + (", ..." if len(catalog.empty) > SHOWN else "")
+        names = _first_of(catalog.empty, ", ")
         notes.append(f"{len(catalog.empty)} folders hold no picture directly and are no classes: {names}")
     boxes, misfit = fit_boxes(readable, inspection)
     if misfit and config.crop_to_box:
@@ -76,10 +76,12 @@ def _readable(pictures: Sequence[Picture], inspection: Inspection) -> tuple[list
     bad = [picture.path for picture in pictures if inspection[picture.path].problem is not None]
     if not bad:
         return readable, []
-    first = "; ".join(f"{path} ({inspection[path].problem})" for path in bad[:SHOWN]) + (
-        "; ..." if len(bad) > SHOWN else ""
-    )
-    return readable, [f"{len(bad)} of {len(pictures)} pictures cannot be read and are left out: {first}"]
+    reasons = _first_of([f"{path} ({inspection[path].problem})" for path in bad], "; ")
+    return readable, [f"{len(bad)} of {len(pictures)} pictures cannot be read and are left out: {reasons}"]
+
+
+def _first_of(names: Sequence[str], between: str) -> str:
+    return between.join([*names[:SHOWN], *(["..."] if len(names) > SHOWN else [])])
 
 
 def _drop_copies(stated: dict[SplitName | None, list[Row]]) -> list[str]:

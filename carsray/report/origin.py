@@ -68,11 +68,11 @@ def _commands(sweep: Sweep) -> Iterator[str]:
         "--storage": settings.storage,
     }
     asked = [part for option, value in limits.items() if value is not None for part in (option, _plain(value))]
-    first, *later = (*settings.extended_from, settings.trials)
-    size = ["--trials", str(first), "--seed", str(settings.seed)]
+    sizes = (*settings.extended_from, settings.trials)
+    size = ["--trials", str(sizes[0]), "--seed", str(settings.seed)]
     begin = ["carsray", "sweep", str(sweep.folder.space), "--data", str(settings.data)]
     yield sweep.facts.get("command") or shlex.join([*begin, *pins, *size, *asked]) + f" --name {name}"
-    for before, trials in pairwise((first, *later)):
+    for before, trials in pairwise(sizes):
         yield f"carsray extend {name} --trials {trials - before}"
     if confirmed := sweep.findings.confirmed:
         yield str(confirmed.get("command") or f"carsray confirm {name}")

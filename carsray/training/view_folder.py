@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 PARTIAL = ".partial"
-"""Ends the name of a view that is being built; as large as it will be from its first batch on."""
+"""Ends the name of a view that is being built; as large as the view will be once that is known to be worth having."""
 AHEAD_SHARE, RECENT_SECONDS = 0.5, 3600.0
 """Views are built ahead as long as those that were used lately fill less than this share of the folder's limit."""
 LEFTOVER_SECONDS = 86400.0
