@@ -28,9 +28,13 @@ DEAR = 1.5
 class RungTable:
     """What each trial had reached at each rung, and which of them stand at one."""
 
-    def __init__(self, rungs: Sequence[int], reduction: float, pictures: int = 0) -> None:
-        """Scores are shares of so many validation ``pictures``; 0: they are exact."""
-        self._reduction, self._pictures = reduction, pictures
+    def __init__(self, rungs: Sequence[int], reduction: float, pictures: int = 0, guesses: bool = False) -> None:
+        """Scores are shares of so many validation ``pictures``; 0: they are exact.
+
+        Trials that begin with ``guesses``, the start points of a space, do not wait until enough have come to a rung:
+        the best by then goes on. It is likely good, and what it needs of the frozen part, others find ready.
+        """
+        self._reduction, self._pictures, self._guesses = reduction, pictures, guesses
         self._reached: dict[int, dict[int, float]] = {rung: {} for rung in sorted(rungs)}
         self._ranked: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self._reached}
         self._paused: dict[int, int] = {}
@@ -81,7 +85,7 @@ class RungTable:
         winner. To send dear ones on as well costs more than it finds.
         """
         ranked = self._ranked[rung]
-        clear = int(len(ranked) / self._reduction)
+        clear = int(len(ranked) / self._reduction) or min(len(ranked), int(self._guesses))
         best = [trial for _, trial in ranked[:clear]]
         if not clear or not self._pictures:
             return best
@@ -98,7 +102,9 @@ class RungTable:
         """
         if 1 not in self._reached:
             return None
-        return min((self._reached[1][trial] for trial in self._best(1)), default=0.0)
+        if len(self._reached[1]) < self._reduction:
+            return 0.0
+        return min(self._reached[1][trial] for trial in self._best(1))
 
     def go_on(self, trial: int) -> None:
         """The trial is taken up again."""
@@ -139,7 +145,7 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
     blurred_by = pictures if space.objective.noise else 0
     for _ in range(sweeps):
         scores = 0.5 + 1e-9 * rng.permutation(trials)
-        table = RungTable(space.rungs, space.objective.reduction, blurred_by)
+        table = RungTable(space.rungs, space.objective.reduction, blurred_by, guesses=bool(space.start))
         left, trained = trials, dict.fromkeys(range(trials), 0)
         while True:
             baseline = 0 if space.start and left < trials and trained[0] < space.epochs else None

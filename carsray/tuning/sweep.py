@@ -209,7 +209,8 @@ def _rung_table(
     space: Space, pictures: int, before: Sequence[TrialRow], histories: Mapping[int, Sequence[Mapping[str, Any]]]
 ) -> RungTable:
     """The rungs as an earlier process left them."""
-    table = RungTable(space.rungs, space.objective.reduction, pictures if space.objective.noise else 0)
+    noise = pictures if space.objective.noise else 0
+    table = RungTable(space.rungs, space.objective.reduction, noise, guesses=bool(space.start))
     for row in before:
         for epoch in histories[row.trial]:
             table.record(row.trial, epoch["epoch"], epoch[BEST], whole_epoch_seconds(epoch))

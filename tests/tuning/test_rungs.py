@@ -30,6 +30,26 @@ def test_the_best_of_the_best_third_is_promoted(scores: list[float], promoted: i
     assert table_of(dict(enumerate(scores))).next_promotion() == promoted
 
 
+@pytest.mark.parametrize(
+    ("scores", "promoted"), [([], None), ([0.1], 0), ([0.1, 0.2], 1), ([0.2, 0.2], 0), ([0.3, 0.2, 0.1, 0.1], 0)]
+)
+def test_of_guesses_the_best_goes_on_before_a_rung_can_cut(scores: list[float], promoted: int | None) -> None:
+    table = RungTable([1, 3], 3, guesses=True)
+    for trial, score in enumerate(scores):
+        table.record(trial, 1, score)
+    assert table.next_promotion() == promoted
+    for trial in [promoted] if promoted is not None else []:
+        table.go_on(trial)
+    assert table.next_promotion() is None
+
+
+def test_of_guesses_nothing_is_asked_for_before_a_rung_can_cut() -> None:
+    table = RungTable([1, 3], 3, guesses=True)
+    for trial, passed in enumerate([0, 0, 0.5]):
+        table.record(trial, 1, 0.5 - trial / 10)
+        assert table.to_pass() == passed
+
+
 def test_to_pass_takes_what_the_worst_of_those_has_who_pass() -> None:
     table = table_of({0: 0.1, 1: 0.2})
     assert table.to_pass() == 0
