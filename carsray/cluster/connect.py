@@ -43,6 +43,9 @@ def connected(address: str | None) -> Iterator[list[Node]]:
     # Workers start when they are asked for. Trials have an environment of Ray Tune's and take none of those that Ray
     # would start ahead; these would cost seconds of a processor before they end.
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+    # Ray's own processes knock at one another before these listen, and then wait for a second. As long in all.
+    os.environ.setdefault("RAY_raylet_client_connect_timeout_milliseconds", "20")
+    os.environ.setdefault("RAY_raylet_client_num_connect_attempts", "500")
     try:
         # The dashboard can execute code and a sweep does not need it.
         dashboard = False if address is None else None
