@@ -70,7 +70,10 @@ class TrialConfig(BaseModel):
     weights: str = "none"
     """none, imagenet (torchvision's best, downloaded), a torchvision name (IMAGENET1K_V1), or a file."""
     unfreeze_depth: Depth = "all"
-    """Train the head and the last this many blocks; the rest is frozen, BatchNorm statistics included."""
+    """Train the head and the last this many blocks; the rest is frozen, BatchNorm statistics included.
+
+    To the head belongs what lies between the last block and the classifier: a layer in MobileNetV3, a norm in ConvNeXt.
+    """
     unfreeze_every: int = Field(0, ge=0)
     """Train the head alone first, and one more block every this many epochs, up to unfreeze_depth; 0: all at once."""
     dropout: Fraction = 0.0
@@ -120,7 +123,10 @@ class TrialConfig(BaseModel):
     plateau_threshold: float = Field(1e-4, ge=0, lt=1)
     """For schedule plateau: the relative gain that counts as better."""
     precision: Literal["bf16", "float32"] = "bf16"
-    """bf16: mixed precision where the device has it, else float32; the record says which was used."""
+    """bf16: mixed precision where the device has it, else float32; the record says which was used.
+
+    float32 is torch's: on GPUs that have it, convolutions run in TF32.
+    """
 
     # --- randomness -----------------------------------------------------------------------------
     seed: int = Field(0, ge=0)

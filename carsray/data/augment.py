@@ -108,8 +108,10 @@ def augment(images: Tensor, params: np.ndarray, size: int, kind: Normalize | Non
             return out
         out = out.contiguous()  # colours are changed several times faster plane by plane
     else:
-        out = _by_grid_sample(images, planes, size)
-    out = out if same_colours else _jitter(out, factors)
+        out = _by_grid_sample(images, planes, size, kind if same_colours else None)
+        if same_colours:
+            return out
+    out = _jitter(out, factors)
     return normalize(out, kind) if kind else out
 
 
@@ -150,14 +152,23 @@ def _by_kernel(images: Tensor, planes: np.ndarray, size: int, kind: Normalize | 
     return out.permute(0, 3, 1, 2)
 
 
-def _by_grid_sample(images: Tensor, planes: np.ndarray, size: int) -> Tensor:
-    """The same on any device, not normalised."""
-    chosen = to_device(planes, images.device)
+def _by_grid_sample(images: Tensor, planes: np.ndarray, size: int, kind: Normalize | None) -> Tensor:
+    """The same on any device. Few kernels: on a GPU starting them takes longer than they do."""
+    # Where each output pixel lies, (4, B, size, size), and how far within the crop.
+    a, b, c = to_device(planes, images.device)[..., None, None].unbind(1)
+    centres = _centres(size, images.device)
+    at = torch.addcmul(c, a, centres) + b * centres[:, None]
     # "border", since a crop at the edge of the picture must not fade to black.
-    source, grid = _source(images, size).float(), _positions(chosen[:2], size)
-    out = F.grid_sample(source, grid, padding_mode="border", align_corners=False).mul_(1 / 255)
-    across, down = _positions(chosen[2:], size).unbind(-1)
-    return out.mul_(_inside(across, size).mul_(_inside(down, size)).unsqueeze(1))
+    grid = at[:2].permute(1, 2, 3, 0)
+    out = F.grid_sample(_source(images, size).float(), grid, padding_mode="border", align_corners=False)
+    # 1 within the crop, 0 outside, falling linearly over one pixel: how grid_sample pads with zeros.
+    across, down = at[2:].abs_().mul_(-size / 2).add_((size + 1) / 2).clamp_(0, 1)
+    out.mul_(across.mul_(down)[:, None])
+    if kind is None:
+        return out.mul_(1 / 255)
+    mean, std = (_constant(values, out.device).view(1, 3, 1, 1) for values in MEAN_STD[kind])
+    normalized = torch.empty_like(out, memory_format=torch.channels_last)
+    return torch.addcmul(-mean / std, out, 1 / (255 * std), out=normalized)
 
 
 def _source(images: Tensor, size: int) -> Tensor:
@@ -165,24 +176,6 @@ def _source(images: Tensor, size: int) -> Tensor:
     largest = int(size * MAX_SHRINK)
     x = images.permute(0, 3, 1, 2)
     return x if x.shape[-1] <= largest else _shrink(x, largest)
-
-
-def _positions(planes: Tensor, size: int) -> Tensor:
-    """Where each output pixel lies, (B, size, size, 2): planes (2, 3, B) hold a, b, c of a * x + b * y + c.
-
-    What torch.nn.functional.affine_grid computes, written as broadcast sums, which are several times faster.
-    """
-    centres = (torch.arange(size, device=planes.device) * 2 + 1) / size - 1
-    a, b, c = planes.unsqueeze(-1).unsqueeze(-1).unbind(1)
-    out = torch.empty(planes.shape[2], size, size, 2, device=planes.device)
-    for axis in (0, 1):
-        torch.add(a[axis] * centres + c[axis], b[axis] * centres.unsqueeze(-1), out=out[..., axis])
-    return out
-
-
-def _inside(position: Tensor, size: int) -> Tensor:
-    """1 within the crop, 0 outside, falling linearly over one pixel: how grid_sample pads with zeros."""
-    return position.abs().mul_(-size / 2).add_((size + 1) / 2).clamp_(0, 1)
 
 
 def _jitter(x: Tensor, factors: np.ndarray) -> Tensor:
@@ -220,6 +213,12 @@ def _shrink(x: Tensor, size: int) -> Tensor:
     # On the processor the uint8 kernel is ten times faster; CUDA has none.
     x = x if x.device.type == "cpu" else x.float()
     return F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
+
+
+@cache
+def _centres(size: int, device: torch.device) -> Tensor:
+    """Of pixels, (size,), from -1 to 1."""
+    return (torch.arange(size, device=device) * 2 + 1) / size - 1
 
 
 @cache

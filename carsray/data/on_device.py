@@ -4,6 +4,7 @@ Not yet measured on a GPU.
 """
 
 from collections import OrderedDict
+from collections.abc import Container
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ KEPT = 2
 
 _kept: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
 """By the key of the pack and the type of the device; a process uses one of a type."""
+_too_large: set[tuple[str, str]] = set()
+"""Packs that found no room; asking costs up to milliseconds."""
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
@@ -31,12 +34,23 @@ def to_device(array: np.ndarray, device: torch.device) -> Tensor:
 
 def pictures(pack: Pack, rows: np.ndarray, device: torch.device) -> Tensor:
     """Copies of these pictures of a pack on the device, uint8 (B, S, S, 3)."""
-    kept = _kept.get((pack.key, device.type))
-    if kept is None and 0 < pack.images.nbytes <= room(device):
-        kept = keep(pack, device)
+    name = pack.key, device.type
+    kept = _kept.get(name)
+    if kept is None and name not in _too_large:
+        if 0 < pack.images.nbytes <= room(device):
+            kept = keep(pack, device)
+        else:
+            _too_large.add(name)
     if kept is None:
         return to_device(np.asarray(pack.images[rows]), device)
     return kept.index_select(0, to_device(rows, device))
+
+
+def keep_only(keys: Container[str]) -> None:
+    """Let go of all packs but these; those that found no room may find it now. For the beginning of a trial."""
+    for name in [name for name in _kept if name[0] not in keys]:
+        del _kept[name]
+    _too_large.clear()
 
 
 def room(device: torch.device) -> int:

@@ -16,6 +16,7 @@ import torch
 
 from carsray.config import TrialConfig
 from carsray.data.batches import TrainingData, training_data
+from carsray.data.on_device import keep_only
 from carsray.data.remote import local_paths
 from carsray.data.seal import seal
 from carsray.errors import CarsrayError, TrialFailed
@@ -93,7 +94,9 @@ class _Trials:
                 shown = time.perf_counter()
                 self._connection.send(Progress(0, done, total))
 
-        return training_data(self._opened.split, config, run.cache, report)
+        data = training_data(self._opened.split, config, run.cache, report)
+        keep_only([pack.key for pack in (data.train, data.val) if pack])
+        return data
 
     def _epoch(self, result: EpochResult, with_snapshot: bool) -> Epoch:
         assert self._config is not None

@@ -93,15 +93,14 @@ def fit(
     for epoch in range(done + 1, config.epochs + 1):
         trainer.unfreeze(epoch)
         train = yield from trainer.train(epoch)
+        lr = trainer.schedule.lr  # a plateau changes it for the next epoch
         val, predicted = yield from trainer.judge(epoch)
         improved = val.get("accuracy", -math.inf) > best
         if val:
             best = val["accuracy_best"] = max(best, val["accuracy"])
         yield EpochResult(
             epoch,
-            {f"train/{k}": v for k, v in train.items()}
-            | {f"val/{k}": v for k, v in val.items()}
-            | {"train/lr": trainer.schedule.lr},
+            {f"train/{k}": v for k, v in train.items()} | {f"val/{k}": v for k, v in val.items()} | {"train/lr": lr},
             seconds | trainer.seconds,
             improved,
             predicted,
@@ -147,8 +146,7 @@ class _Trainer:
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
-        folder, limit = run.activations, run.prefix_cache_bytes
-        self.views = PrefixCache(folder, limit, network, config, dtype, run.depths)
+        self.views = PrefixCache(run.activations, run.prefix_cache_bytes, network, config, dtype, run.depths)
         self.progress_seconds, self.to_pass = run.progress_seconds, to_pass
         self.seconds: dict[str, float] = {}
 
@@ -202,7 +200,7 @@ class _Trainer:
             batch = next(batches)
             waited += time.perf_counter() - asked
             self.schedule.before_step(epoch, step, steps)
-            totals += self.step(batch)
+            self.step(batch, totals)
             pictures += self.batch_size
             if step % LOSS_CHECK_STEPS == 0 or step == steps - 1:
                 _finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
@@ -270,28 +268,30 @@ class _Trainer:
                 shown = time.perf_counter()
                 yield Progress(epoch, done, total)
 
-    def step(self, batch: Batch) -> torch.Tensor:
-        """One optimiser step; returns (loss sum, right answers), float64."""
+    def step(self, batch: Batch, totals: torch.Tensor) -> None:
+        """One optimiser step; adds its loss sum and right answers to totals (2,), float64."""
         self.optimizer.zero_grad(set_to_none=True)
         # At least two pictures in a part: BatchNorm cannot train on one.
         parts = max(1, min(self.micro_batches, len(batch.labels) // 2))
         pairs = zip(batch.images.tensor_split(parts), batch.labels.tensor_split(parts), strict=True)
-        sums = torch.stack([self.backward(images, labels, self.batch_size) for images, labels in pairs]).sum(dim=0)
-        sums = self.team.add_up(self.network.parameters(), sums)
+        sums = totals if self.team.size == 1 else torch.zeros_like(totals)
+        for images, labels in pairs:
+            self.backward(images, labels, self.batch_size, sums)
+        if sums is not totals:
+            totals += self.team.add_up(self.network.parameters(), sums)
         if self.config.grad_clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip)
         self.optimizer.step()
         if self.averaged:
-            self.averaged.update_parameters(self.network)
-        return sums
+            self.averaged.follow()
 
-    def backward(self, images: torch.Tensor, labels: torch.Tensor, of: int) -> torch.Tensor:
-        """Add the gradients of some of a batch ``of`` so many pictures; returns as step does, of these."""
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, of: int, sums: torch.Tensor) -> None:
+        """Add the gradients of some of a batch ``of`` so many pictures, and to sums as step does, of these."""
         logits = logits_from(self.network.forward_from, images, self.dtype)
         loss = self.loss(logits, labels)
         (loss * (len(labels) / of) if len(labels) < of else loss).backward()
-        right = (logits.detach().argmax(dim=1) == labels).sum()
-        return torch.stack([loss.detach().double() * len(labels), right.double()])
+        sums[0].add_(loss.detach(), alpha=len(labels))
+        sums[1].add_((logits.detach().argmax(dim=1) == labels).sum())
 
 
 def _finite(value: float, name: str, epoch: int, lr: float, step: int | None = None) -> None:

@@ -41,7 +41,7 @@ def snapshot_bytes(
     if averaged:
         tensors |= {AVERAGED + name: tensor.cpu() for name, tensor in trainable_state(averaged.module).items()}
     standing = {"config": config.key(), "epoch": epoch, "best": best, "schedule": schedule.state()}
-    standing["averaged"] = int(averaged.n_averaged) if averaged else 0
+    standing["averaged"] = averaged.steps if averaged else 0
     metadata = {"format": FORMAT, "standing": json.dumps(standing), KEY: UNKNOWN}
     return with_digest(safetensors.torch.save(tensors, metadata))
 
@@ -62,7 +62,7 @@ def take_up_snapshot(
     load_trainable_state(network, _under(NETWORK, tensors))
     if averaged:
         load_trainable_state(averaged.module, _under(AVERAGED, tensors))
-        averaged.n_averaged.fill_(standing["averaged"])
+        averaged.steps = standing["averaged"]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith(OPTIMIZER):

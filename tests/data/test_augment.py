@@ -251,10 +251,12 @@ def test_normalize_leaves_channels_last_in_memory() -> None:
 
 @pytest.mark.parametrize("strength", AUGMENTATIONS)
 @pytest.mark.parametrize("size", [24, 52, 100])
-def test_the_kernel_samples_as_grid_sample_does(strength: Augment, size: int) -> None:
+@pytest.mark.parametrize("kind", [None, "imagenet", "half"])
+def test_the_kernel_samples_as_grid_sample_does(strength: Augment, size: int, kind: Normalize | None) -> None:
     images, planes = noise(4, 64), _planes(view_params(AUGMENTATIONS[strength], 4, 0, 1))
-    by_kernel = _by_kernel(images, planes, size, None)
-    torch.testing.assert_close(by_kernel, _by_grid_sample(images, planes, size), atol=1e-4, rtol=0)
+    by_grid_sample = _by_grid_sample(images, planes, size, kind)
+    torch.testing.assert_close(_by_kernel(images, planes, size, kind), by_grid_sample, atol=5e-4, rtol=0)
+    assert kind is None or by_grid_sample.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("strength", ["medium", "strong"])

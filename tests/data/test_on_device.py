@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from carsray.data import on_device
-from carsray.data.on_device import keep, kept_bytes, pictures, room, to_device
+from carsray.data.on_device import keep, keep_only, kept_bytes, pictures, room, to_device
 from carsray.data.pack import Pack
 
 CPU = torch.device("cpu")
@@ -17,7 +17,7 @@ ROWS = np.array([1, 3, 4])
 @pytest.fixture(autouse=True)
 def nothing_kept() -> Iterator[None]:
     yield
-    on_device._kept.clear()
+    keep_only(())
 
 
 def pack_of(key: str, count: int = 6) -> Pack:
@@ -34,9 +34,8 @@ def test_on_the_processor_no_pack_is_kept_a_second_time() -> None:
 
 def test_a_pack_that_is_kept_gives_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     pack = pack_of("a")
-    read = pictures(pack, ROWS, CPU)
     monkeypatch.setattr(on_device, "room", lambda device: pack.images.nbytes)
-    assert torch.equal(pictures(pack, ROWS, CPU), read)
+    assert torch.equal(pictures(pack, ROWS, CPU), torch.from_numpy(pack.images[ROWS]))
     assert kept_bytes() == pack.images.nbytes
 
 
@@ -56,6 +55,25 @@ def test_packs_of_earlier_trials_make_way() -> None:
     for key in "abc":
         keep(pack_of(key), CPU)
     assert [key for key, _ in on_device._kept] == ["b", "c"]
+
+
+def test_room_is_asked_for_once_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.device] = []
+    monkeypatch.setattr(on_device, "room", lambda device: asked.append(device) or 0)
+    pack = pack_of("a")
+    for _ in range(3):
+        pictures(pack, ROWS, CPU)
+    assert len(asked) == 1
+    keep_only(("a",))
+    pictures(pack, ROWS, CPU)
+    assert len(asked) == 2
+
+
+def test_at_the_beginning_of_a_trial_other_packs_make_way() -> None:
+    for key in "ab":
+        keep(pack_of(key), CPU)
+    keep_only(("b", "c"))
+    assert [key for key, _ in on_device._kept] == ["b"]
 
 
 def test_what_is_cut_from_a_pack_can_be_changed() -> None:
