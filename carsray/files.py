@@ -10,8 +10,11 @@ from carsray.errors import ResultsError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write under a temporary name beside the target, then rename. Raises ResultsError (disk full, read-only)."""
-    write_bytes(path, text.encode())
+    """Write under a temporary name beside the target, then rename. Raises ResultsError (disk full, read-only).
+
+    The names of files need not be UTF-8: what Python made of other bytes in them becomes these bytes again.
+    """
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -39,7 +42,7 @@ def append_line(path: Path, line: str) -> None:
             whole = _whole_lines(file)
             if whole < file.seek(0, os.SEEK_END):
                 file.truncate(whole)
-            file.write(f"{line}\n".encode())
+            file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise unwritable(path, error) from None
 

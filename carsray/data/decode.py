@@ -65,9 +65,18 @@ def _decoded(row: Row, make: Callable[[Image.Image], Made]) -> Made:
 
 def _upright(image: Image.Image, make: Callable[[], Image.Image]) -> Image.Image:
     """What is made of a picture, turned as the camera was held."""
-    turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     made = make()
+    # Asked for afterwards: Pillow turns a TIFF while it reads it, and forgets then how it was held.
+    turn = UPRIGHT.get(_held(image))
     return made if turn is None else made.transpose(turn)
+
+
+def _held(image: Image.Image) -> int:
+    """How the camera was held, as EXIF counts; 1, upright, where nothing says so that can be read."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # garbage in a block that many tools write is no reason to do without the picture
+        return 1
 
 
 def _shrink(image: Image.Image, longest: int) -> Image.Image:

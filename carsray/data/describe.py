@@ -92,7 +92,7 @@ def render(description: Description, verbose: bool = False) -> str:
         f"kind         {d.kind}{', with the official test' if d.official_test else ''}",
         f"images       {d.images} ({', '.join(f'{name}: {count}' for name, count in d.splits.items())})",
         f"classes      {d.classes}, each with {_text(d.per_class)} pictures (min/median/max)",
-        *([f"no classes   {len(d.empty)} folders that hold no picture directly"] if d.empty else []),
+        *([f"no class     {len(d.empty)} of the folders: no picture lies directly in them"] if d.empty else []),
         *_some(d.empty, verbose),
         f"size         width {_text(d.width)}, height {_text(d.height)} pixels",
         f"unreadable   {len(d.unreadable)}",

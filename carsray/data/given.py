@@ -11,6 +11,11 @@ from carsray.data.decode import squash
 from carsray.data.inspect import MAX_PIXELS
 from carsray.errors import DataError
 
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+"""What is read, by Pillow's names. It knows more, PostScript for one, for which it starts Ghostscript without a limit:
+a stranger's file is not to come there.
+"""
+
 Given = str | Path | bytes | Image.Image | np.ndarray
 """A path, the content of a file, a Pillow image, or an array uint8 (H, W), (H, W, 3) or (H, W, 4), red first."""
 
@@ -52,7 +57,7 @@ def _opened(picture: Given, name: str) -> AbstractContextManager[Image.Image]:
     if isinstance(picture, np.ndarray):
         return Image.fromarray(_pixels(picture))
     if isinstance(picture, bytes):
-        return Image.open(BytesIO(picture))
+        return Image.open(BytesIO(picture), formats=FORMATS)
     if not isinstance(picture, str | Path):
         raise DataError(f"{type(picture).__name__}: is no picture; give a path, bytes, a Pillow image or an array")
     if Path(picture).is_dir():
@@ -60,7 +65,7 @@ def _opened(picture: Given, name: str) -> AbstractContextManager[Image.Image]:
     if not Path(picture).is_file():
         raise DataError(f"{name}: there is no such file; check the path")
     try:
-        return Image.open(picture)
+        return Image.open(picture, formats=FORMATS)
     except PermissionError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
 

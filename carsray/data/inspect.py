@@ -35,8 +35,10 @@ class Look:
 Inspection = dict[Path, Look]
 """A look for every picture of a catalog, by its path."""
 
-_Stamp = tuple[int, int]
-"""Size and modification time in ns: while both hold, the file is taken as unchanged."""
+_Stamp = tuple[int, int, int, int]
+"""Size, modification time in ns, time of the last change in ns, inode: while they hold, the file is taken as unchanged.
+Of two pictures without compression the sizes may be equal, and archives give all of them one modification time.
+"""
 
 
 def inspect(catalog: Catalog, cache: Path, report: Report = silent) -> Inspection:
@@ -107,13 +109,13 @@ def _decode(content: bytes) -> tuple[int, int, str | None]:
 
 def _stamp(path: Path) -> _Stamp:
     status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _recall(memory: Path) -> dict[Path, tuple[_Stamp, Look]]:
     try:
         entries = json.loads(memory.read_text(encoding="utf-8"))
-        return {Path(path): ((size, mtime), Look(*look)) for path, size, mtime, look in entries}
+        return {Path(path): (tuple(stamp), Look(*look)) for path, *stamp, look in entries}
     except (OSError, ValueError, TypeError):
         return {}  # missing or damaged: it is only a cache, and is built anew
 

@@ -23,7 +23,7 @@ from carsray.data.remote import copied
 from carsray.errors import DataError
 from carsray.progress import Report, silent
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raise it when the same rows would give other bytes."""
 LOOK_SECONDS = 0.2
 """Between two looks at how far another process has come with the same pack."""

@@ -84,17 +84,18 @@ def local_paths(rows: Iterable[Row], cache: Path) -> Iterator[str]:
 
 
 def copied(rows: Sequence[Row], cache: Path, report: Report = silent) -> list[Row]:
-    """The rows with paths on this node, to which their pictures are fetched if they are not there.
+    """The rows with paths on this node, to which their pictures are fetched if they are not there as they were listed.
 
     Raises StorageError where one cannot be had, SealedTestError for a test picture while these are sealed.
     """
     here = [replace(row, path=local_path(row.path, cache)) for row in rows]
-    addresses = {new.path: parse_address(row.path) for row, new in zip(rows, here, strict=True) if is_remote(row.path)}
-    if not addresses:
+    remote = {new.path: row for row, new in zip(rows, here, strict=True) if is_remote(row.path)}
+    if not remote:
         return here
-    first = next(iter(addresses.values()))
+    first = parse_address(next(iter(remote.values())).path)
     with _folder_lock(first, cache):
-        missing = [(path, address) for path, address in addresses.items() if not Path(path).exists()]
+        # A picture may have been replaced in the bucket since another sweep fetched it.
+        missing = [(path, parse_address(row.path)) for path, row in remote.items() if not _is_listed(path, row)]
         for path, _ in missing:
             sys.audit("open", path, "rb", 0)  # a sealed picture is not fetched either
         places = {_bucket(address): _place(_bucket(address)) for _, address in missing}
@@ -132,7 +133,15 @@ def _is_copy(path: Path, found: "Found") -> bool:
         status = path.stat()
     except OSError:
         return False
-    return (status.st_size, status.st_mtime) == (found.size, found.modified.timestamp())
+    # Some servers list times in milliseconds, and give an object itself in seconds.
+    return (status.st_size, int(status.st_mtime)) == (found.size, int(found.modified.timestamp()))
+
+
+def _is_listed(path: str, row: Row) -> bool:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest() == row.digest
+    except OSError:
+        return False
 
 
 def _fetch_all(wanted: Sequence[tuple["Place", str, Path]], report: Report) -> None:

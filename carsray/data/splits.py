@@ -32,7 +32,7 @@ def make_split(catalog: Catalog, inspection: Inspection, config: TrialConfig) ->
     readable, notes = _readable(pictures, inspection)
     if catalog.empty:
         names = _first_of(catalog.empty, ", ")
-        notes.append(f"{len(catalog.empty)} folders hold no picture directly and are no classes: {names}")
+        notes.append(f"no picture lies directly in {names} ({len(catalog.empty)} in all): not taken for a class")
     boxes, misfit = fit_boxes(readable, inspection)
     if misfit and config.crop_to_box:
         notes.append(misfit)

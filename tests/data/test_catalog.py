@@ -77,6 +77,19 @@ def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
     assert open_catalog(class_folders(tmp_path, {"plane": 1, "train": 1})).classes == ("plane", "train")
 
 
+def test_a_picture_that_strayed_into_a_split_folder_makes_it_no_class(tmp_path: Path) -> None:
+    for part, count in (("train", 3), ("test", 2)):
+        class_folders(tmp_path / part, {"a": count, "b": count})
+        picture(tmp_path / part / "sheet.png")
+    assert open_catalog(tmp_path).classes == ("a", "b")
+    assert splits(tmp_path) == {"train": 6, "test": 4}
+
+
+def test_beside_classes_a_class_called_train_may_have_folders_inside(tmp_path: Path) -> None:
+    class_folders(tmp_path, {"plane": 1, "train": 1, "train/steam": 1, "train/diesel": 1})
+    assert open_catalog(tmp_path).classes == ("plane", "train")
+
+
 def test_suffixes_count_in_any_case_and_hidden_or_other_files_do_not(tmp_path: Path) -> None:
     class_folders(tmp_path, {"a": 1, "b": 1, ".hidden": 1})
     for name in ("0.JPG", ".0.jpg", "notes.txt"):

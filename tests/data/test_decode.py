@@ -1,11 +1,12 @@
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from carsray.data.decode import decode
+from carsray.data.decode import decode, thumbnail
 from carsray.data.records import Box, Row
 from carsray.errors import DataError
 
@@ -47,8 +48,9 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_stand_as_the_camera_was_held(tmp_path: Path, orientation: int) -> None:
-    row = save(gradient(60, 30), tmp_path / "a.png", orientation)
+@pytest.mark.parametrize("suffix", ["png", "tiff", "webp"])
+def test_pictures_stand_as_the_camera_was_held(tmp_path: Path, suffix: str, orientation: int) -> None:
+    row = save(gradient(60, 30), tmp_path / f"a.{suffix}", orientation)
     with Image.open(row.path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image).resize((16, 16), Image.Resampling.BICUBIC), dtype=int)
     assert np.abs(decode(row, 16) - expected).max() <= 1
@@ -117,9 +119,14 @@ def test_what_is_transparent_becomes_white(tmp_path: Path, mode: str) -> None:
     np.testing.assert_array_equal(decode(row_of(tmp_path / "a.png"), 8), 255)
 
 
-def test_garbage_metadata_does_no_harm(tmp_path: Path) -> None:
-    gradient(16, 16).save(tmp_path / "a.jpg", exif=b"Exif\x00\x00garbagegarbage")
-    assert decode(row_of(tmp_path / "a.jpg"), 16).shape == (16, 16, 3)
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"garbagegarbage", bytes(20), b"II*\0\xff\xff\xff\xff"])
+@pytest.mark.parametrize(("suffix", "more"), [("jpg", {}), ("jpg", {"dpi": (72, 72)}), ("png", {}), ("webp", {})])
+def test_garbage_metadata_does_no_harm(tmp_path: Path, suffix: str, more: dict[str, Any], exif: bytes) -> None:
+    gradient(16, 16).save(tmp_path / f"a.{suffix}", exif=b"Exif\x00\x00" + exif, **more)
+    row = row_of(tmp_path / f"a.{suffix}")
+    assert decode(row, 16).shape == (16, 16, 3)
+    assert thumbnail(row, 8).size == (8, 8)
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -59,5 +59,5 @@ def test_folders_that_are_no_classes_are_named(tmp_path: Path) -> None:
     catalog = open_catalog(class_folders(tmp_path, {"a": 1, "b": 1, "nested/c": 1}))
     found = describe(catalog, inspect(catalog, tmp_path.with_name("cache")))
     assert found.empty == ["nested"]
-    assert "no classes   1 folders" in render(found)
-    assert "no classes" not in render(describe(*imagined(ENTRIES)))
+    assert "no class     1 of the folders" in render(found)
+    assert "no class  " not in render(describe(*imagined(ENTRIES)))

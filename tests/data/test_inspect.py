@@ -1,4 +1,5 @@
 import hashlib
+import os
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -66,6 +67,17 @@ def test_a_second_look_opens_no_picture(tmp_path: Path) -> None:
     opened.clear()
     assert inspect(catalog, tmp_path / "cache") == first
     assert [Path(path).parent for path in opened if path.startswith(str(tmp_path))] == [tmp_path / "cache"]
+
+
+def test_a_picture_replaced_by_one_of_the_same_size_and_age_is_looked_at_again(tmp_path: Path) -> None:
+    catalog = open_catalog(class_folders(tmp_path / "in", {"a": 1, "b": 1}))
+    path = tmp_path / "in/a/0.png"
+    before = inspect(catalog, tmp_path / "cache")[path]
+    age, changed = path.stat(), bytearray(path.read_bytes())
+    changed[-1] ^= 1
+    path.write_bytes(changed)
+    os.utime(path, ns=(age.st_atime_ns, age.st_mtime_ns))
+    assert inspect(catalog, tmp_path / "cache")[path].digest != before.digest
 
 
 def test_a_changed_picture_is_looked_at_again_and_only_that(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
+import hashlib
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from object_server import KEYS, ObjectServer, object_server
+from PIL import Image
 from tiny_sources import class_folders, stanford_cars
 
 from carsray.config import TrialConfig
@@ -17,7 +20,7 @@ from carsray.data.seal import sealed
 from carsray.data.splits import make_split
 from carsray.errors import DataError, SealedTestError, StorageError
 from carsray.storage.address import parse_address
-from carsray.storage.place import Place
+from carsray.storage.place import Found, Place
 
 CONFIG = TrialConfig(image_size=16)
 
@@ -126,6 +129,37 @@ def test_a_copy_that_was_deleted_is_fetched_again(source: str, pictures: Path, t
     (row,) = copied(split.val[:1], tmp_path)
     assert Path(row.path).is_file()
     assert row.path == local_path(split.val[0].path, tmp_path)
+
+
+def test_another_node_fetches_a_picture_that_was_replaced_since_it_last_did(
+    source: str, pictures: Path, tmp_path: Path
+) -> None:
+    put(pictures, source)
+    ensure_pack(split_of(source, tmp_path / "driver").train, CONFIG, tmp_path / "node")
+    for path in pictures.rglob("*.png"):
+        Image.open(path).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(path)
+    put(pictures, source)
+    split = split_of(source, tmp_path / "driver")
+    (here,) = copied(split.train[:1], tmp_path / "node")
+    assert hashlib.sha256(Path(here.path).read_bytes()).hexdigest() == split.train[0].digest
+    assert len(ensure_pack(split.train, CONFIG, tmp_path / "node").labels) == len(split.train)
+
+
+def test_a_server_that_lists_milliseconds_and_gives_seconds_has_the_same_picture(
+    source: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(pictures, source)
+    open_data(source, tmp_path)
+    listed = Place.objects
+
+    def in_milliseconds(place: Place) -> Iterator[Found]:
+        for found in listed(place):
+            yield replace(found, modified=found.modified.replace(microsecond=123_000))
+
+    monkeypatch.setattr(Place, "objects", in_milliseconds)
+    fetched: list[int] = []
+    open_data(source, tmp_path, lambda done, total: fetched.append(total))
+    assert fetched == []
 
 
 def test_a_picture_that_is_gone_from_the_bucket_is_told(source: str, pictures: Path, tmp_path: Path) -> None:

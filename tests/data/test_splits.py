@@ -57,7 +57,7 @@ def test_copies_are_never_on_two_sides(source: tuple[list[Entry], TrialConfig]) 
 def test_folders_that_are_no_classes_are_named_three_at_most() -> None:
     catalog, inspection = imagined(many([8, 8]))
     _, notes = make_split(replace(catalog, empty=("a", "b", "c", "d")), inspection, TrialConfig())
-    assert notes == ["4 folders hold no picture directly and are no classes: a, b, c, ..."]
+    assert notes == ["no picture lies directly in a, b, c, ... (4 in all): not taken for a class"]
 
 
 @settings(deadline=None)

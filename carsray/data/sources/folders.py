@@ -32,14 +32,23 @@ def read(root: Path) -> Catalog:
 
 def _split_folders(root: Path) -> list[tuple[Path, SplitName]]:
     """Folders named for a split; none unless one of them is a train folder that holds class folders."""
-    named = [(folder, SPLIT_FOLDERS[folder.name.lower()]) for folder in _folders(root) if _names_split(folder)]
+    classes_beside = any(_pictures(folder) for folder in _folders(root) if folder.name.lower() not in SPLIT_FOLDERS)
+    named = [
+        (folder, SPLIT_FOLDERS[folder.name.lower()])
+        for folder in _folders(root)
+        if folder.name.lower() in SPLIT_FOLDERS and not _is_class(folder, classes_beside)
+    ]
     holds_train = any(split == "train" and _class_folders(folder) for folder, split in named)
     return named if holds_train else []
 
 
-def _names_split(folder: Path) -> bool:
-    # A class may itself be called "train" (locomotives): pictures directly inside make it a class.
-    return folder.name.lower() in SPLIT_FOLDERS and not _pictures(folder)
+def _is_class(folder: Path, classes_beside: bool) -> bool:
+    """Whether a folder that is named for a split is a class: one may be called "train" (locomotives).
+
+    Pictures directly inside make it one, unless they have strayed (a contact sheet): there are class folders inside,
+    too, and none beside it.
+    """
+    return bool(_pictures(folder)) and (classes_beside or not _class_folders(folder))
 
 
 def _class_folders(root: Path) -> list[Path]:

@@ -16,7 +16,6 @@ TURNS |= {7: "TRANSVERSE", 8: "ROTATE_90"}
 def open_square(path: str, side: int) -> np.ndarray:
     """The first picture of a file, upright, in RGB, squashed to a square: uint8 (side, side, 3)."""
     with Image.open(path) as file:
-        turn = TURNS.get(file.getexif().get(0x0112, 1))
         file.draft(None, (2 * side, 2 * side))  # a JPEG need not be decoded whole
         image: Image.Image = file
         if image.mode.startswith("I"):  # 16 bits
@@ -25,6 +24,10 @@ def open_square(path: str, side: int) -> np.ndarray:
             opaque = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque)
         image = image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        try:
+            turn = TURNS.get(file.getexif().get(0x0112, 1))  # after the pixels, with which Pillow turns a TIFF
+        except Exception:  # unreadable EXIF turns nothing
+            turn = None
         return np.asarray(image.transpose(Image.Transpose[turn]) if turn else image)
 
 

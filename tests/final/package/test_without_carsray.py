@@ -142,13 +142,15 @@ def turned() -> Image.Exif:
     "save",
     [
         saved(noise(), format="JPEG", exif=turned()),
+        saved(noise(), format="TIFF", exif=turned()),
+        saved(noise(), format="JPEG", exif=b"Exif\0\0garbagegarbage", dpi=(72, 72)),
         saved(noise("CMYK"), format="JPEG"),
         saved(noise("P"), format="GIF", save_all=True, append_images=[noise("L"), noise("L")]),
         saved(noise("L"), format="PNG"),
         saved(noise("RGBA").rotate(30), format="PNG"),
         saved(Image.fromarray(np.arange(0, 65000, 13, dtype=np.uint16).reshape(50, 100)), format="PNG"),
     ],
-    ids=["EXIF", "CMYK", "animated palette", "grey", "transparent", "16 bits"],
+    ids=["EXIF", "EXIF of a TIFF", "unreadable EXIF", "CMYK", "animated palette", "grey", "transparent", "16 bits"],
 )
 def test_the_snippet_reads_odd_pictures_as_carsray_does(tmp_path: Path, save: Callable[[Path], Path]) -> None:
     path = save(tmp_path)
