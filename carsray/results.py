@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shlex
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,13 @@ MICRO_BATCHES = "train/micro_batches"
 
 COMPUTING = "seconds/compute"
 """How long an epoch took but for what is not its own: views, validation, waiting."""
+
+LATELY = 600.0
+"""Seconds: whose lock cannot be seen, a process of another machine or of another user, shows by what it has written."""
+
+AT_ONCE = 0.5
+"""Seconds: who only looks whether a sweep is worked on has its lock for less."""
+
 CUT = "train/cut_after_step"
 """Where an epoch was cut short, the step; see training/hopeless.py."""
 
@@ -108,6 +116,8 @@ class SweepFolder:
         self.table = root / "trials.csv"
         self.importances = root / "importances.json"
         self.runs = root / "runs.jsonl"
+        self.visits = root / "visits.jsonl"
+        """A line for each command that has worked on it with storage, so that two folders that went on apart show."""
         self.finalists = root / "finalists.csv"
         self.finalists_json = root / "finalists.json"
         self.winner = root / "winner.toml"
@@ -116,7 +126,8 @@ class SweepFolder:
     @property
     def arguments(self) -> str:
         """What a command is told to find the sweep: its name, and where it lies unless that is the usual place."""
-        return self.name if self.root.parent == Path("results") else f"{self.name} --results {self.root.parent}"
+        name, place = shlex.quote(self.name), shlex.quote(str(self.root.parent))
+        return name if self.root.parent == Path("results") else f"{name} --results {place}"
 
     def trial(self, number: int) -> TrialFolder:
         """The folder of one trial."""
@@ -136,7 +147,7 @@ class SweepFolder:
         """
         lock = self._lock()
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=AT_ONCE)
         except Timeout:
             raise ResultsError(
                 f"{self.root}: another process works on this sweep. Wait for its end, or stop it"
@@ -151,15 +162,15 @@ class SweepFolder:
         finally:
             lock.release()
 
-    def at_work(self) -> bool:
-        """Whether a process of this machine works on the sweep at this moment."""
+    def at_work(self) -> bool | None:
+        """Whether a process of this machine works on the sweep at this moment; None where its lock cannot be opened."""
         try:
             with self._lock().acquire(timeout=0):
                 return False
         except Timeout:
             return True
-        except OSError:  # where no lock can be written, nobody can be at work
-            return False
+        except OSError:
+            return None
 
     def _lock(self) -> FileLock:
         return FileLock(self.root.with_name(f".{self.name}.lock"))
@@ -190,7 +201,7 @@ def create_sweep(results: Path, name: str) -> SweepFolder:
         folder.trials.mkdir(exist_ok=True)
     except FileExistsError:
         raise ResultsError(
-            f"{folder.root}: exists already. Choose another --name, or go on with: carsray resume {name}"
+            f"{folder.root}: exists already. Choose another --name, or go on with: carsray resume {folder.arguments}"
         ) from None
     except OSError as error:
         raise ResultsError(f"{folder.root}: cannot be created: {error.strerror}. Choose another --results") from None

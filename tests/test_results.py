@@ -235,3 +235,8 @@ def test_a_table_that_cannot_be_written_leaves_nothing_behind(sweep: SweepFolder
     with pytest.raises(ResultsError, match=r"trials\.csv: cannot be written"):
         write_table(sweep, [row(0, 0.5)], ["lr"])
     assert {path.name for path in sweep.root.iterdir()} == {"trials", "trials.csv"}
+
+
+def test_a_command_finds_a_sweep_whose_name_or_place_has_a_space() -> None:
+    assert SweepFolder(Path("results/my space-1")).arguments == "'my space-1'"
+    assert SweepFolder(Path("/my disk/cars-1")).arguments == "cars-1 --results '/my disk'"

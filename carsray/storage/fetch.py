@@ -66,15 +66,16 @@ def require_no_newer(place: Place, folder: SweepFolder) -> None:
     journal = read_journal(place)
     if journal is None:
         return
-    there, runs = json.loads(journal["files"]["sweep.json"]), journal["files"]["runs.jsonl"] or ""
+    there = json.loads(journal["files"]["sweep.json"])
     if there.get("started") != folder.read_settings().get("started"):
         raise ResultsError(f"{place.address}: is another sweep of the same name. Choose another --name or --storage")
-    here = folder.runs.read_text(encoding="utf-8") if folder.runs.exists() else ""
-    if not here.startswith(runs):
-        raise ResultsError(
-            f"{place.address}: has runs that {folder.root} does not know of. To go on from the storage, move the "
-            f"folder away; to go on from the folder, delete what lies there"
-        )
+    for path in (folder.runs, folder.visits):
+        here = path.read_text(encoding="utf-8") if path.exists() else ""
+        if not here.startswith(journal["files"].get(path.name) or ""):
+            raise ResultsError(
+                f"{place.address}: has runs that {folder.root} does not know of. To go on from the storage, move the "
+                f"folder away; to go on from the folder, delete what lies there"
+            )
 
 
 def _safe(place: Place, name: str) -> str:

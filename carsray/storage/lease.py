@@ -2,9 +2,9 @@
 
 An object with its owner's name, renewed as long as the owner lives, and taken over once that has not happened for a
 while. What it promises: of several that begin at the same moment one gets it (in buckets, by conditional writes; in a
-shared folder that is a look and then a write). What it cannot: an owner that is cut off from the storage for longer
-than STALE_SECONDS trains on, and notices at its next renewal that another has taken over; from then on it writes
-nothing there.
+shared folder that is a look and then a write). What it cannot: an owner that is cut off from the storage, or suspended,
+for longer than STALE_SECONDS trains on, and notices at its next renewal that another has taken over; from then on it
+writes nothing there. Before it writes it renews a lease that is due.
 """
 
 import json
@@ -50,18 +50,30 @@ class Lease:
 
     def __init__(self, place: Place, owner: Owner, version: Version) -> None:
         self._place, self._owner, self._version = place, owner, version
-        self._renewals = 0
+        self._renewals, self._renewed = 0, time.time()
+        self._renewing = threading.Lock()
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
 
     def renew(self) -> None:
         """Say that the owner lives. Raises StorageError where the storage does not answer."""
-        self._renewals += 1
-        try:
-            self._version = self._place.replace(NAME, _content(self._owner, self._renewals), self._version)
-        except TakenError:
-            self._look_who()
+        with self._renewing:
+            self._renewals += 1
+            try:
+                self._version = self._place.replace(NAME, _content(self._owner, self._renewals), self._version)
+            except TakenError:
+                self._look_who()
+            self._renewed = time.time()  # of the clock that goes on while a machine sleeps
+
+    def holds(self) -> bool:
+        """Whether it is still this owner's; asked of the storage where the last renewal is no longer fresh.
+
+        Raises StorageError where the storage does not answer.
+        """
+        if not self.lost and time.time() - self._renewed > 2 * RENEW_SECONDS:
+            self.renew()
+        return not self.lost
 
     def release(self, within: float = 0.5) -> None:
         """Give it up, if that can be done in so many seconds; else it becomes stale."""
@@ -96,11 +108,13 @@ def take_lease(
     place: Place,
     owner: Owner,
     tell: Callable[[str], None],
+    before: str = "",
     stale: float = STALE_SECONDS,
     pause: Callable[[float], Any] = time.sleep,
 ) -> Lease:
     """Take the lease at once where nobody has it; else wait until it is stale, and say so.
 
+    ``before`` is the token of the process that had it last for this folder, whose lock the caller has: it is gone.
     Raises StorageError where its owner renews it meanwhile, or the storage does not answer.
     """
     first: Found | None = None
@@ -109,20 +123,19 @@ def take_lease(
             held = place.read_found(NAME)
             if held is None:
                 return Lease(place, owner, place.create(NAME, _content(owner)))
-            before, found = _owner(held[0]), held[1]
+            holder, found = _owner(held[0]), held[1]
             left = stale - (place.probe() - found.modified).total_seconds()
-            # Whoever worked on this very folder is gone: we have the folder's lock.
-            if left <= 0 or (before.host, before.folder) == (owner.host, owner.folder):
+            if left <= 0 or (before and holder.token == before):
                 return Lease(place, owner, place.replace(NAME, _content(owner), found.version))
         except TakenError:
             continue  # somebody was quicker; the next look shows who
         if first and first.version != found.version:
             raise StorageError(
-                f"{place.address}: {before.host} works on this sweep ({before.folder}). Wait for its end, or stop it"
+                f"{place.address}: {holder.host} works on this sweep ({holder.folder}). Wait for its end, or stop it"
             )
         if first is None:
             seconds = f"up to {left:.0f} s"
-            tell(f"{place.address}: {before.host} has worked on this sweep; waiting {seconds} for a sign of it")
+            tell(f"{place.address}: {holder.host} has worked on this sweep; waiting {seconds} for a sign of it")
         first = found
         pause(min(left, RENEW_SECONDS / 3))
 

@@ -60,10 +60,13 @@ class Mirror:
         while True:
             self._watch.due.wait(MOST_SECONDS)
             self._watch.due.clear()
-            if self._done.is_set() or self._lost():
+            if self._done.is_set():
                 return
             last = self._last.is_set()
             try:
+                if not self._lease.holds():
+                    self._watch.problem = f"{self._lease.lost} has taken over; nothing more is sent there"
+                    return
                 mirror_round(self._folder, self._place, self._pending, self._watch, self._sent, whole=last)
             except Exception as error:  # whatever it is, the sweep goes on
                 self._watch.problem = str(error).removeprefix(f"{self._place.address}: ").removesuffix(".")
@@ -75,11 +78,6 @@ class Mirror:
             if last:
                 return
             self._last.wait(LEAST_SECONDS)
-
-    def _lost(self) -> bool:
-        if self._lease.lost:
-            self._watch.problem = f"{self._lease.lost} has taken over; nothing more is sent there"
-        return bool(self._lease.lost)
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """One round of mirroring: what has changed in a folder goes to storage, in an order that may break off anywhere.
 
-A resume decides by the small files: settings, runs, and the config, state and history of each trial. They have to be of
-one moment, though they are many objects. So a round first writes all those that have changed into one object, the
-journal, which is whole or not there, and then each to its own name: whoever fetches the record puts the journal over it
-(fetch.py). Before the journal go the files without which its states would promise too much, the weights of trials that
-have ended; after it the snapshots, so that none is ahead of its trial's history, then deletions, then the rest.
+A resume decides by the small files: settings, runs, visits, and the config, state and history of each trial. They have
+to be of one moment, though they are many objects. So a round first writes all those that have changed into one object,
+the journal, which is whole or not there, and then each to its own name: whoever fetches the record puts the journal
+over it (fetch.py). Before the journal go the files without which its states would promise too much, the weights of
+trials that have ended; after it the snapshots, so that none is ahead of its trial's history, then deletions, then the
+rest.
 """
 
 import json
@@ -119,7 +120,7 @@ def _capture(folder: SweepFolder, changed: Iterable[int], sent: Sent) -> Capture
     trials = [folder.trial(number) for number in sorted(changed)]
     small = [path for trial in trials for path in (trial.config, trial.state, trial.history)]
     return Captured(
-        small={_name(folder, path): _text(path) for path in (folder.settings, folder.runs, *small)},
+        small={_name(folder, path): _text(path) for path in (folder.settings, folder.runs, folder.visits, *small)},
         weights=[_name(folder, trial.checkpoint) for trial in trials],
         snapshots={_name(folder, trial.snapshot): _stamp_of(trial.snapshot) for trial in trials},
         # Of any trial: when one ends, another may lose its weights.
@@ -159,7 +160,7 @@ def _others(folder: SweepFolder, whole: bool) -> Iterator[str]:
     Not study.db while the sweep runs: it is a copy, made anew from the record, and would have to be of the same moment.
     Nor what lies in wandb/, which is made from the record as well.
     """
-    apart = {"sweep.json", "runs.jsonl", "trials", "wandb"}
+    apart = {"sweep.json", "runs.jsonl", "visits.jsonl", "trials", "wandb"}
     for top in folder.root.iterdir():
         if top.name in apart or top.name.startswith(".") or (top.name.startswith("study.db") and not whole):
             continue

@@ -1,11 +1,13 @@
 """Working on a sweep: its folder, locked, and where it has storage, leased, fetched and mirrored."""
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from carsray.errors import ConfigError, ResultsError
-from carsray.files import write_json
+from carsray.files import append_line, write_json, write_text
 from carsray.progress import bar
 from carsray.results import SweepFolder, open_sweep
 from carsray.storage.address import Address, parse_address
@@ -61,7 +63,9 @@ def at_work(
         place = Place(_apart(storage, results)) / name
         if not folder.settings.is_file() and place.read(LEASE) is None:
             require_record(place)  # before the lease, which would leave a trace of a name that is no sweep's
-        lease = take_lease(place, Owner.of(folder.root), tell)
+        owner = Owner.of(folder.root)
+        lease = take_lease(place, owner, tell, _last_token(folder))
+        write_text(_token_file(folder), owner.token)
         try:
             if folder.settings.is_file():
                 require_no_newer(place, folder)
@@ -69,6 +73,7 @@ def at_work(
                 with bar(f"Fetching {name}") as report:
                     fetch_record(place, folder, report)
             _note(folder, str(parse_address(storage)))
+            append_line(folder.visits, json.dumps({"host": owner.host, "token": owner.token, "time": time.time()}))
             with mirrored(folder, place, lease, tell) as watch:
                 yield folder, watch
         finally:
@@ -80,6 +85,18 @@ def _apart(storage: str, results: Path) -> Address:
     if address == parse_address(str(results)):
         raise ConfigError(f"--storage {storage}: is the results folder itself. Choose another place")
     return address
+
+
+def _token_file(folder: SweepFolder) -> Path:
+    """Beside the folder's lock, on this machine's disk: who had the lease for this folder last."""
+    return folder.root.with_name(f".{folder.name}.lease")
+
+
+def _last_token(folder: SweepFolder) -> str:
+    try:
+        return _token_file(folder).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def _note(folder: SweepFolder, storage: str) -> None:

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,33 @@ def test_a_stale_one_is_taken_over_and_its_owner_notices(place: Place) -> None:
 
 
 def test_the_lease_of_a_process_that_died_in_the_same_folder_is_not_waited_for(place: Place, tmp_path: Path) -> None:
-    dead = take_lease(place, Owner.of(tmp_path), print)
-    alive = take_lease(place, Owner.of(tmp_path), print, pause=never)
+    owner = Owner.of(tmp_path)
+    dead = take_lease(place, owner, print)
+    alive = take_lease(place, Owner.of(tmp_path), print, owner.token, pause=never)
     dead.renew()
     assert dead.lost
     alive.release()
+
+
+def test_another_machine_of_the_same_name_and_with_the_same_folder_is_waited_for(place: Place, tmp_path: Path) -> None:
+    lease = take_lease(place, Owner.of(tmp_path), print)
+    with pytest.raises(StorageError, match="works on this sweep"):
+        take_lease(place, Owner.of(tmp_path), print, "an earlier one", pause=lambda seconds: lease.renew())
+    lease.release()
+
+
+def test_one_that_was_not_renewed_for_long_is_asked_for_before_it_is_relied_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = take_lease(place, owner("a"), print)
+    second = take_lease(place, owner("b"), print, stale=0, pause=never)
+    assert first.holds()  # as far as it knows: it has just said that it lives
+    now = time.time()
+    monkeypatch.setattr("carsray.storage.lease.time.time", lambda: now + 3600)  # as after a sleep of the machine
+    assert not first.holds()
+    assert first.lost == "b"
+    assert second.holds()
+    second.release()
 
 
 def test_a_renewal_whose_answer_was_lost_is_no_take_over(place: Place) -> None:

@@ -160,6 +160,33 @@ def test_a_sweep_goes_from_machine_to_machine(folder: SweepFolder, shared: Place
         assert (shared / "cars-1").read(NAME) is not None
 
 
+def test_what_another_command_has_made_elsewhere_is_not_deleted_by_a_folder_that_lacks_it(
+    folder: SweepFolder, shared: Place, tmp_path: Path
+) -> None:
+    storage = str(shared.address)
+    with at_work(folder.root.parent, "cars-1", storage, print):
+        pass
+    with at_work(tmp_path / "second", "cars-1", storage, print) as (fetched, _):
+        (fetched.root / "test_ledger.jsonl").write_text("opened\n")
+    with pytest.raises(ResultsError, match="has runs that"), at_work(folder.root.parent, "cars-1", None, print):
+        pass
+    assert (shared / "cars-1").read("test_ledger.jsonl") == b"opened\n"
+
+
+def test_a_head_that_wakes_after_a_take_over_writes_nothing(
+    folder: SweepFolder, moody: Moody, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    with mirrored(folder, moody, lease, told.append):
+        assert moody.written.wait(WAIT_SECONDS)
+        take_lease(moody, Owner("elsewhere", "/results", "x"), print, stale=0)
+        now = time.time()
+        monkeypatch.setattr("carsray.storage.lease.time.time", lambda: now + 3600)
+        folder.append_run("ended")
+    assert told == [f"warning: {moody.address}: elsewhere has taken over; nothing more is sent there"]
+    assert moody.read("runs.jsonl") != folder.runs.read_bytes()
+
+
 def test_a_name_that_is_no_sweeps_leaves_no_trace(folder: SweepFolder, shared: Place, tmp_path: Path) -> None:
     storage = str(shared.address)
     with at_work(folder.root.parent, "cars-1", storage, print):

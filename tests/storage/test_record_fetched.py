@@ -78,6 +78,14 @@ def test_a_folder_that_another_head_has_left_behind_is_refused(shared: Place, fo
         require_no_newer(shared, here(folder, SETTINGS, BEGAN + ENDED))
 
 
+def test_a_folder_that_knows_of_no_later_command_elsewhere_is_refused(shared: Place, folder: SweepFolder) -> None:
+    journal(shared, **{"visits.jsonl": "first\n"})
+    with pytest.raises(ResultsError, match="move the folder away"):
+        require_no_newer(shared, here(folder, SETTINGS, BEGAN))
+    folder.visits.write_text("first\nsecond\n")
+    require_no_newer(shared, folder)
+
+
 def test_another_sweep_of_the_same_name_is_refused(shared: Place, folder: SweepFolder) -> None:
     journal(shared)
     with pytest.raises(ResultsError, match="another sweep of the same name"):
