@@ -118,13 +118,19 @@ def _searched(
 ) -> "Searched":
     from carsray.config import RunConfig, SweepSettings
     from carsray.data.split_file import read_split
+    from carsray.errors import ConfigError
     from carsray.progress import bar
-    from carsray.results import open_sweep
+    from carsray.results import SweepFolder, open_sweep
     from carsray.retrieval.source import embed_split, pick_checkpoint
     from carsray.retrieval.store import read_npz
     from carsray.retrieval.summary import Searched
 
     if embeddings is not None:
+        if SweepFolder(results / name).settings.exists():
+            raise ConfigError(
+                f"--embeddings {embeddings}: {name} is a sweep, whose retrieval is over its own embeddings; retrain "
+                "would take the point that is chosen here. Give these a name of their own"
+            )
         return Searched(results / name, str(embeddings), *read_npz(embeddings))
     folder = open_sweep(results, name)
     path = checkpoint or pick_checkpoint(folder, trial)

@@ -41,7 +41,7 @@ def read_examples(path: Path, split: DataSplit) -> list[Example]:
     known = {row.path: row for row in (*split.train, *split.val)}
     found: dict[str, list[Row]] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             for line in csv.DictReader(file):
                 found.setdefault(line["query"], []).append(known[line["neighbour"]])
         return [Example(known[query], tuple(near)) for query, near in found.items()]

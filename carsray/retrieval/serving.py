@@ -54,16 +54,36 @@ def build_index(kind: Kind, gallery: np.ndarray, distance: Distance) -> Any:
 
 
 def measure_index(
-    index: Any, kind: Kind, gallery: np.ndarray, queries: np.ndarray, k: int, distance: Distance
+    index: Any,
+    kind: Kind,
+    gallery: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    distance: Distance,
+    own: np.ndarray | None = None,
 ) -> Served:
-    """Recall of the index against the exact k nearest, and its speed."""
-    _, exact = nearest(gallery, queries, k, distance)
+    """Recall of the index against the exact k nearest, and its speed.
+
+    Where the queries are rows of the gallery, ``own`` (Q,) says which: none is its own neighbour, which any would find.
+    """
+    count = k if own is None else min(k + 1, len(gallery))
+    _, exact = nearest(gallery, queries, count, distance)
     asked = _ready(queries, distance)
     started = time.perf_counter()
-    _, found = index.search(asked, k)
+    _, found = index.search(asked, count)
     seconds = time.perf_counter() - started
+    if own is not None:
+        exact, found = _without(exact, own), _without(found, own)
     hits = sum(np.isin(a, b).sum() for a, b in zip(found, exact, strict=True))
     return Served(kind, k, float(hits / exact.size), len(queries) / seconds)
+
+
+def _without(rows: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Neighbours (Q, k + 1) less the query itself, or less the last where it is not among them: (Q, k)."""
+    drop = rows == own[:, None]
+    drop[~drop.any(axis=1), -1] = True
+    kept: np.ndarray = rows[~drop].reshape(len(rows), -1)
+    return kept
 
 
 def save_index(index: Any, path: Path) -> None:

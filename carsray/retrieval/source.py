@@ -1,6 +1,7 @@
 """Where the embeddings of a retrieval sweep come from: a trial's checkpoint and the pictures of its sweep."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ def embed_rows(checkpoint: Path, rows: Sequence[Row], run: RunConfig, report: Re
     return embed(network, ensure_pack(rows, info.config, run.cache), info.config, run, report)
 
 
+def _embedded(
+    work: EmbedRows, checkpoint: Path, rows: Sequence[Row], run: RunConfig, report: Callable[[str], Report], side: str
+) -> np.ndarray:
+    return work(checkpoint, rows, run, report(side))
+
+
 def embed_split(
     checkpoint: Path,
     split: DataSplit,
@@ -65,6 +72,8 @@ def embed_split(
     with sealed(local_paths(split.test, run.cache)):
         for name, rows in (("train", split.train), ("val", split.val)):
             key = embedding_key(checkpoint, pack_key(rows, info.config), computed)
-            found = cached(run.cache, key, len(rows), lambda r=rows, n=name: work(checkpoint, r, run, report(n)))  # type: ignore[misc]
+            make = partial(_embedded, work, checkpoint, rows, run, report, name)
+            # What the machines of a cluster compute in, they alone know.
+            found = cached(run.cache, key, len(rows), make) if work is embed_rows else make()
             sides.append(Embedded(found, np.array([row.label for row in rows], dtype=np.int64)))
     return sides[0], sides[1]

@@ -12,7 +12,7 @@ from carsray.errors import ResultsError
 from carsray.files import write_bytes
 from carsray.retrieval.evaluate import Embedded
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raise it when the same pictures and weights would give other embeddings."""
 ARRAYS = ("gallery", "gallery_labels", "queries", "query_labels")
 

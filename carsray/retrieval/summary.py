@@ -10,6 +10,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from carsray.data.decode import squash
 from carsray.data.records import DataSplit, Row
 from carsray.data.remote import copied
 from carsray.files import write_bytes, write_json
@@ -56,6 +57,8 @@ class Searched:
 def write_results(searched: Searched, outcomes: Sequence[Outcome], grid: Grid) -> None:
     """Write the table, the choice and both pictures."""
     gallery, queries = searched.sides
+    for ending in (".index", "-index.json", "-neighbours.csv", "-neighbours.png"):  # of another search
+        searched.file(ending).unlink(missing_ok=True)
     facts = {
         "source": searched.source,
         "protocol": "leave-one-out" if queries is None else "same-classes",
@@ -94,7 +97,7 @@ def _drawn(searched: Searched, examples: Sequence[Example]) -> bytes:
 def _picture(searched: Searched, row: Row) -> np.ndarray:
     (here,) = copied([row], searched.cache)
     with Image.open(here.path) as file:
-        return np.asarray(file.convert("RGB").resize((SIDE, SIDE)))
+        return squash(file, SIDE)
 
 
 def write_index(searched: Searched, kind: Literal["ivf", "hnsw"], outcomes: Sequence[Outcome]) -> None:
@@ -103,10 +106,11 @@ def write_index(searched: Searched, kind: Literal["ivf", "hnsw"], outcomes: Sequ
 
     point = best_of(outcomes).point
     gallery, queries = searched.sides[0], searched.sides[1] or searched.sides[0]
+    own = np.arange(len(gallery.labels)) if searched.sides[1] is None else None
     change = fit_normalize(point.normalize, gallery.rows)
     rows, asked = change(gallery.rows), change(queries.rows)
     index = build_index(kind, rows, point.distance)
-    served = measure_index(index, kind, rows, asked, point.k, point.distance)
+    served = measure_index(index, kind, rows, asked, point.k, point.distance, own)
     save_index(index, searched.file(".index"))
     facts = {"normalize": point.normalize, "distance": point.distance, "approximate": True}
     write_json(searched.file("-index.json"), facts | asdict(served))

@@ -1,6 +1,7 @@
 """Questions that go together: a call to a replica costs as much for one question as for thirty."""
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -33,7 +34,8 @@ class Batches:
 
     def _send_more(self) -> None:
         while len(self._sending) < self._most and (batch := self._next()):
-            task = asyncio.create_task(self._deliver(batch))
+            # Of nobody's context: what cancels one who asked is not to cancel the others.
+            task = asyncio.create_task(self._deliver(batch), context=contextvars.Context())
             self._sending.add(task)
             task.add_done_callback(self._delivered)
 
@@ -55,6 +57,8 @@ class Batches:
             found: Sequence[bytes | Exception] = await self._send([question for question, _ in batch])
         except Exception as error:
             found = [error] * len(batch)
+        except asyncio.CancelledError:  # the service ends: nobody is left waiting
+            found = [ConnectionAbortedError("the service ends")] * len(batch)
         for (_, answer), one in zip(batch, found, strict=True):
             if answer.done():
                 continue

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from carsray.errors import PackageError
 from carsray.final.package.folder import Package, open_package
 
 LOOK_SECONDS = 2.0
@@ -34,18 +33,22 @@ def follow(package: Package, read: Stamp, changed: Callable[[], None]) -> None:
 
 
 def _follow(package: Package, stamp: Stamp, model: str, changed: Callable[[], None]) -> None:
+    told: Stamp = None
     while True:
         time.sleep(LOOK_SECONDS)
         now = stamp_of(package)
         if now is None or now == stamp:
             continue
-        stamp = now
         try:
-            if _model(open_package(package.root)) != model:
-                raise PackageError(f"{package.root}: holds another model now; start carsray serve again to serve it")
-            changed()
-        except (PackageError, OSError) as error:
-            logger.warning("%s", error)
+            if _model(open_package(package.root)) == model:
+                changed()
+            else:
+                logger.warning("%s: holds another model now; start carsray serve again to serve it", package.root)
+            stamp = now
+        except Exception as error:  # half of it may be there, while it is copied: it is looked at again
+            if now != told:
+                logger.warning("%s", error)
+            told = now
 
 
 def _model(package: Package) -> str:

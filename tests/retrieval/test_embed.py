@@ -20,6 +20,8 @@ def test_embeddings_come_in_the_order_of_the_pack_with_progress(tmp_path) -> Non
     )
     with torch.inference_mode():
         batches = [network.eval().embed(batch.images) for batch in eval_batches(pack, TINY, torch.device("cpu"))]
-    np.testing.assert_allclose(found, torch.cat(batches).numpy(), rtol=1e-6)
+    np.testing.assert_allclose(
+        found, torch.cat(batches).numpy(), rtol=1e-5, atol=1e-5
+    )  # BatchNorm is part of the convolutions
     assert (found.shape, found.dtype) == ((300, network.embedding_size), np.float32)
     assert shown == [(128, 300), (256, 300), (300, 300)]

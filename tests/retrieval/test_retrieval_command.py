@@ -113,9 +113,17 @@ def test_a_persons_own_embeddings_are_searched(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "results/mine/retrieval-leave-one-out.json").read_text())["points"] == 8
 
 
+def test_an_index_of_an_earlier_search_does_not_stay_beside_a_new_one(swept: SweepFolder, tmp_path: Path) -> None:
+    run(tmp_path, "cars", "--index", "hnsw")
+    run(tmp_path, "cars")
+    assert not (swept.root / "retrieval.index").exists()
+    assert not (swept.root / "retrieval-index.json").exists()
+
+
 def test_what_a_person_gets_wrong_is_one_line(swept: SweepFolder, tmp_path: Path) -> None:
     for args, says in (
         (["cars", "--trial", "7"], "--trial 7: has no checkpoint"),
+        (["cars", "--embeddings", str(tmp_path / "mine.npz")], "cars is a sweep, whose retrieval is over its own"),
         (["bikes"], "is no sweep. Sweeps there: cars"),
         (["cars", "--trial", "1", "--checkpoint", "x"], "give one"),
         (["cars", "--checkpoint", str(tmp_path / "none")], "none: is no readable checkpoint"),

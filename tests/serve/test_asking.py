@@ -105,3 +105,14 @@ def test_where_a_batch_fails_all_of_it_is_told_and_the_next_goes_on() -> None:
         assert found[1:] == [b"{}", b"{}"]
 
     asyncio.run(run())
+
+
+def test_a_service_that_ends_leaves_nobody_waiting() -> None:
+    async def send(questions: list[Question]) -> Sequence[bytes | DataError]:
+        raise asyncio.CancelledError
+
+    async def ask() -> None:
+        await asyncio.wait_for(Batches(send).ask(Question(0, 5)), timeout=10)
+
+    with pytest.raises(ConnectionAbortedError):
+        asyncio.run(ask())

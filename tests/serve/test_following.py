@@ -83,6 +83,22 @@ def test_another_model_or_a_spoilt_one_is_told_and_not_taken(
     assert ("another model" in said[0]) == (damage == "another model")
 
 
+def test_a_package_that_is_copied_file_by_file_is_taken_once_it_is_whole(
+    copy: Package, grow: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half, told, noticed = copy.gallery.read_bytes(), threading.Event(), threading.Event()
+    before = following.stamp_of(copy)
+    grow()
+    whole = copy.gallery.read_bytes()
+    copy.gallery.write_bytes(half)  # the sums came first
+    monkeypatch.setattr(following.logger, "warning", lambda text, *args: told.set())
+    following.follow(copy, before, noticed.set)
+    assert told.wait(WAIT_SECONDS)
+    assert not noticed.is_set()
+    copy.gallery.write_bytes(whole)
+    assert noticed.wait(WAIT_SECONDS)
+
+
 def test_a_catalogue_shows_what_was_added(copy: Package, grow: Callable[[], None]) -> None:
     catalogue = Catalogue(copy)
     rows = catalogue.about.pictures

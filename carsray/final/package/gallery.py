@@ -1,6 +1,7 @@
 """The pictures that a package can show beside an answer: their embeddings, names and thumbnails."""
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,11 @@ class Gallery:
     def _neighbour(self, distance: float, row: int) -> Neighbour:
         file, label, name, thumbnail = self.entries[row]
         return Neighbour(row, file, label, name, distance, thumbnail)
+
+
+def readable(name: str) -> str:
+    """A name that JSON and a browser can show, too: of bytes that are no UTF-8, the sign for what is unknown."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def read_gallery(package: Package) -> Gallery:

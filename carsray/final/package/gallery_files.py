@@ -16,7 +16,7 @@ from carsray.data.decode import thumbnail
 from carsray.data.records import Row
 from carsray.files import write_bytes, write_json, write_text
 from carsray.final.package.folder import Package
-from carsray.final.package.gallery import COLUMNS, Entry, SearchPoint
+from carsray.final.package.gallery import COLUMNS, Entry, SearchPoint, readable
 from carsray.progress import Report
 from carsray.retrieval.normalize import fit_normalize
 
@@ -42,14 +42,16 @@ def entries_of(
     for at, row in enumerate(rows):
         path = Path(row.path)
         name = path.relative_to(data).as_posix() if path.is_relative_to(data) else path.name
-        entries.append((name, row.label, classes[row.label], thumbnail_path(package, at) if pictures else None))
+        entries.append(
+            (readable(name), row.label, readable(classes[row.label]), thumbnail_path(package, at) if pictures else None)
+        )
     return entries
 
 
 def write_table(package: Package, entries: Iterable[Entry]) -> None:
     """Write a line a picture."""
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    table = csv.writer(text)  # its own line end: with another it would not quote a CR within a name
     table.writerow(COLUMNS)
     for at, (file, label, name, shown) in enumerate(entries):
         table.writerow([at, file, label, name, package.name(shown) if shown else ""])
@@ -81,9 +83,9 @@ def write_search(package: Package, embeddings: np.ndarray, point: SearchPoint, c
 
         rows = fit_normalize(point.normalize, embeddings)(embeddings)
         index = build_index("hnsw", rows, point.distance)
-        asked = rows[:: max(len(rows) // MEASURED, 1)]
+        own = np.arange(0, len(rows), max(len(rows) // MEASURED, 1))
         save_index(index, package.index)
-        facts["index"] = asdict(measure_index(index, "hnsw", rows, asked, point.k, point.distance))
+        facts["index"] = asdict(measure_index(index, "hnsw", rows, rows[own], point.k, point.distance, own))
     write_json(package.retrieval, facts)
 
 

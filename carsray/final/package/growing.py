@@ -15,7 +15,7 @@ from carsray.errors import DataError
 from carsray.files import unwritable
 from carsray.final.package.card import write_card
 from carsray.final.package.folder import Package, changed_whole, require_package
-from carsray.final.package.gallery import UNLABELLED, Entry, Gallery
+from carsray.final.package.gallery import UNLABELLED, Entry, Gallery, readable
 from carsray.final.package.gallery_files import (
     thumbnail_path,
     write_embeddings,
@@ -63,7 +63,8 @@ def add_pictures(root: Path, folder: Path, bar: Bar) -> Added:
     PackageError for a folder that is no export, DataError where there is no picture, ResultsError where it cannot be
     written.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    folder = folder.absolute()  # the current folder has a name, too
+    files = sorted(path for path in folder.rglob("*") if _is_picture(path, folder))
     if not files:
         raise DataError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
     require_package(root)  # before anything is written beside it
@@ -83,6 +84,12 @@ def add_pictures(root: Path, folder: Path, bar: Bar) -> Added:
         gallery=len(model.gallery.rows) + len(new),
         problems=tuple(found.problems),
     )
+
+
+def _is_picture(path: Path, folder: Path) -> bool:
+    """As in a folder that is trained on: nothing hidden, as macOS and file managers leave it."""
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in SUFFIXES and not hidden and path.is_file()
 
 
 @contextmanager
@@ -122,9 +129,9 @@ def _embed(model: Model, files: Sequence[Path], report: Report) -> _Found:
 
 def _entry(model: Model, folder: Path, path: Path) -> Entry:
     """Its class is the name of the folder that it lies in, if the model knows one of that name."""
-    name = path.parent.name
+    name = readable(path.parent.name)
     label = model.classes.index(name) if name in model.classes else UNLABELLED
-    return path.relative_to(folder).as_posix(), label, name if label != UNLABELLED else "", None
+    return readable(path.relative_to(folder).as_posix()), label, name if label != UNLABELLED else "", None
 
 
 def _holds(gallery: Gallery, file: str, embedding: np.ndarray) -> bool:

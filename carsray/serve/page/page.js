@@ -106,6 +106,7 @@ async function searchFrom(row, name, thumbnail) {
 function take(file) {
   if (!file) return;
   subject = { file };
+  if (shownUrl) URL.revokeObjectURL(shownUrl);
   shownUrl = URL.createObjectURL(file);
   picture(shownUrl, file.name);
   ask();

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -133,6 +134,24 @@ def test_nothing_changes_where_it_cannot_be_written(
     with pytest.raises(Exception, match="No space left on device"):
         add_pictures(copy, pictures, bar)
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_the_current_folder_has_a_name_and_what_is_hidden_in_it_is_left_out(
+    copy: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures / CLASS)
+    Path("._a.jpg").write_bytes(b"of macOS")
+    Path(".thumbnails").mkdir()
+    shutil.copy("a.jpg", ".thumbnails/a.jpg")
+    added = add_pictures(copy, Path(), bar)
+    assert (added.pictures, added.labelled, added.problems) == (3, 3, ())
+
+
+def test_a_name_that_is_no_utf_8_leaves_a_package_that_can_be_read(copy: Path, pictures: Path) -> None:
+    (pictures / "e.jpg").rename(pictures / os.fsdecode(b"Citro\xebn.jpg"))
+    add_pictures(copy, pictures, bar)
+    files = [entry[0] for entry in load_model(copy, "cpu").gallery.entries]
+    assert "Citro\ufffdn.jpg" in files
 
 
 def test_a_folder_without_pictures_and_one_that_is_no_export_are_refused(copy: Path, tmp_path: Path) -> None:
