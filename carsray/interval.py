@@ -52,25 +52,30 @@ def of_paired_difference(first: np.ndarray, second: np.ndarray) -> Interval:
 
 
 def of_averages(labels: np.ndarray, predicted: np.ndarray, average: str) -> dict[str, Interval]:
-    """Of precision, recall and F1: percentiles over pictures (N,) drawn again with replacement."""
+    """Of precision, recall and F1: percentiles over pictures (N,) drawn again with replacement.
+
+    Shifted by as much as the draws lie off the measured number on average: where classes have few pictures, draws lose
+    some of them, and what is averaged over classes comes out too low. Efron and Tibshirani 1993, chapter 10.
+    """
     classes = int(max(labels.max(), predicted.max())) + 1
     rng = np.random.default_rng(derive(0, "bootstrap"))
-    draws = np.array([_resampled(labels, predicted, classes, average, rng) for _ in range(RESAMPLES)])
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    measured = averages(*class_counts(labels, predicted, classes), average)
+    draws = np.empty((RESAMPLES, 3))
+    for draw in draws:
+        rows = rng.integers(0, len(labels), len(labels))
+        draw[:] = averages(*class_counts(labels[rows], predicted[rows], classes), average)
+    low, high = np.clip(np.quantile(draws, [0.025, 0.975], axis=0) + measured - draws.mean(axis=0), 0, 1)
     return {name: (float(low[at]), float(high[at])) for at, name in enumerate(("precision", "recall", "f1"))}
 
 
-def _resampled(
-    labels: np.ndarray, predicted: np.ndarray, classes: int, average: str, rng: np.random.Generator
-) -> tuple[float, float, float]:
-    rows = rng.integers(0, len(labels), len(labels))
-    counts = np.bincount(labels[rows] * classes + predicted[rows], minlength=classes * classes)
-    return averages(counts.reshape(classes, classes), average)
+def class_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each class (C,): pictures rightly taken for it, pictures taken for it, pictures of it."""
+    right = np.bincount(labels[labels == predicted], minlength=classes)
+    return right, np.bincount(predicted, minlength=classes), np.bincount(labels, minlength=classes)
 
 
-def averages(counts: np.ndarray, average: str) -> tuple[float, float, float]:
-    """Precision, recall and F1 from a confusion matrix (C, C): as scikit-learn's, but a thousand times a second."""
-    right, taken, true = np.diag(counts).astype(float), counts.sum(0), counts.sum(1)
+def averages(right: np.ndarray, taken: np.ndarray, true: np.ndarray, average: str) -> tuple[float, float, float]:
+    """Precision, recall and F1 from what class_counts gives: as scikit-learn's, but thousands of times a second."""
     precision, recall = right / np.maximum(taken, 1), right / np.maximum(true, 1)
     f1 = 2 * right / np.maximum(taken + true, 1)
     weights = true if average == "weighted" else (taken + true > 0).astype(float)

@@ -108,9 +108,12 @@ def _run(asked: "Retrain", address: str | None, watch: "Watch") -> dict[str, Any
 
 def _announce(asked: "Retrain") -> None:
     """What is going to be trained, and how little is known of it."""
+    from carsray.final.confirm.record import gone_on
+
     *own, twin = asked.trainings
     first, chosen = own[0], asked.chosen
-    what = "the winner" if chosen.confirmed else f"trial {chosen.trial}"
+    what = "what winner.toml says" if chosen.trial is None else f"trial {chosen.trial}"
+    what = "the winner" if chosen.confirmed else what
     times = "once" if len(own) == 1 else f"with {len(own)} seeds"
     click.echo(
         f"Retraining {what} {times} on train and val, {len(first.split.train):,} pictures, for {first.config.epochs} "
@@ -118,7 +121,10 @@ def _announce(asked: "Retrain") -> None:
         err=True,
     )
     if not chosen.confirmed:
-        warning = f"trial {chosen.trial} was never repeated on fresh pictures: its lead may be luck (carsray confirm)"
+        which = "winner.toml is not as confirm wrote it: it" if chosen.trial is None else f"trial {chosen.trial}"
+        warning = f"{which} was never repeated on fresh pictures: its lead may be luck (carsray confirm)"
         click.echo(click.style("warning: ", fg="yellow") + warning, err=True)
+    elif outdated := gone_on(asked.folder.sweep):
+        click.echo(click.style("warning: ", fg="yellow") + outdated, err=True)
     if chosen.statement:
         click.echo(chosen.statement, err=True)

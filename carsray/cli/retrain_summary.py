@@ -49,7 +49,8 @@ def print_retrain(folder: RetrainFolder, record: dict[str, Any]) -> None:
 
 
 def _table(record: dict[str, Any]) -> Table:
-    what = "the winner" if record["confirmed"] else f"trial {record['trial']}, not confirmed"
+    what = "winner.toml" if record["trial"] is None else f"trial {record['trial']}"
+    what = "the winner" if record["confirmed"] else f"{what}, not confirmed"
     table = Table("on test", f"{what}, seed 0", "95 % interval", "twin, on train alone", box=None)
     for key, name in ROWS:
         interval = record["test"].get(f"{key}_interval")
@@ -71,7 +72,8 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
     verdict = ", which is no more than chance may give" if low <= 0 <= high else ""
     yield (
         f"Training on val as well ({pictures['train']:,} pictures instead of {pictures['twin']:,}) gained "
-        f"{100 * twin['gain']:+.1f} points, 95 % interval {100 * low:+.1f} to {100 * high:+.1f}{verdict}."
+        f"{100 * twin['gain']:+.1f} points, 95 % interval {100 * low:+.1f} to {100 * high:+.1f}{verdict}"
+        f"{'' if record['mean_interval'] else '; for these seeds'}."
     )
     yield (
         f"Temperature {record['temperature']:.3g}, fitted to the twin's answers on val: calibration error "

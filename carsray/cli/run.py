@@ -105,22 +105,54 @@ def _stages(
         return ["confirm", name, "--top", str(top), "--seeds", str(seeds), *place, *where]
 
     def retrieval() -> list[str]:
-        chosen = int(_read(folder.finalists_json)["chosen"])
         # Only the best trials keep their weights; without them those of the best one stand in.
+        chosen = _chosen(folder)
         trial = ["--trial", str(chosen)] if folder.trial(chosen).checkpoint.exists() else []
         return ["retrieval", name, *trial, *place, *where]
 
     retrained = folder.root / "retrain" / "retrain.json"
     yield Stage("sweep", sweep, lambda: _swept(folder))
-    yield Stage("confirm", confirm, folder.winner.exists)
-    yield Stage("retrieval", retrieval, (folder.root / "retrieval.json").exists)
-    yield Stage("retrain", lambda: ["retrain", name, *place, *where], retrained.exists)
+    yield Stage("confirm", confirm, lambda: folder.winner.exists() and not _outdated(folder))
+    yield Stage("retrieval", retrieval, lambda: _retrieved(folder))
+    yield Stage(
+        "retrain",
+        lambda: ["retrain", name, *place, *where],
+        lambda: retrained.exists() and _is_wanted(_read(retrained), _chosen(folder)),
+    )
     yield Stage(
         "export",
-        lambda: ["export", name, str(package), *leaves_out, *place],
+        lambda: ["export", name, str(package), *leaves_out, *_over(package, name), *place],
         lambda: _same(package / "record" / "retrain.json", retrained),
     )
     yield Stage("report", lambda: ["report", name, *place], lambda: False)
+
+
+def _chosen(folder: "SweepFolder") -> int:
+    """The trial that is the winner."""
+    return int(_read(folder.finalists_json)["chosen"])
+
+
+def _is_wanted(retrained: dict[str, Any], winner: int) -> bool:
+    """Whether it is the winner, or what a person has chosen in its place."""
+    return not retrained.get("confirmed", True) or retrained.get("trial", winner) == winner
+
+
+def _outdated(folder: "SweepFolder") -> bool:
+    from carsray.final.confirm.record import gone_on
+
+    return bool(gone_on(folder))
+
+
+def _retrieved(folder: "SweepFolder") -> bool:
+    """Whether it is the winner's embeddings that were searched, where its weights are kept."""
+    record, weights = folder.root / "retrieval.json", folder.trial(_chosen(folder)).checkpoint
+    return record.exists() and (not weights.exists() or _read(record).get("source") == str(weights))
+
+
+def _over(package: Path, name: str) -> list[str]:
+    """That an earlier export of the same sweep may be replaced."""
+    facts = package / "export.json"
+    return ["--force"] if facts.exists() and _read(facts).get("name") == name else []
 
 
 def _same(one: Path, other: Path) -> bool:

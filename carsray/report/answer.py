@@ -79,9 +79,10 @@ def _shown(sweep: Sweep) -> TrialRow | None:
 
 def _stages(sweep: Sweep) -> Estimates | None:
     """The same model's number at each stage; None before there are two."""
-    confirmed, retrained, best = sweep.findings.confirmed, sweep.findings.retrained, sweep.best
+    retrained, shown = sweep.findings.retrained, _shown(sweep)
+    confirmed = sweep.findings.confirmed if sweep.findings.confirms_final else None
     told: list[tuple[str, float, Sequence[float] | None, Sequence[float]]] = []
-    score = confirmed["search_score"] if confirmed else best.score if best else None
+    score = confirmed["search_score"] if confirmed else shown.score if shown else None
     if score is not None:
         told.append(("Search, on val", score, None, ()))
     if confirmed:
@@ -114,8 +115,10 @@ def _doubts(sweep: Sweep, shown: TrialRow | None) -> Iterator[str]:
     findings = sweep.findings
     if sweep.standing == "running":
         yield "The sweep is still running: all of this may change."
-    if findings.confirmed:
+    if findings.confirmed and findings.confirms_final:
         yield str(findings.confirmed["statement"])
+    elif findings.confirmed:
+        yield "Not confirmed: the final model is of another config than the winner that `carsray confirm` has named."
     elif shown:
         confirm = f"`carsray confirm {sweep.arguments}`"
         yield f"Not confirmed: {confirm} repeats the best trials on pictures that did not choose them."
@@ -126,7 +129,7 @@ def _doubts(sweep: Sweep, shown: TrialRow | None) -> Iterator[str]:
         low, high = findings.retrained["twin"]["gain_interval"]
         yield (
             f"Training on val as well changed the accuracy on test by {points(gain)} points"
-            f" ({points(low)} to {points(high)})."
+            f" ({points(low)} to {points(high)}{'' if findings.retrained['mean_interval'] else ', for these seeds'})."
         )
     if shown:
         yield from (line[0].upper() + line[1:] + "." for line in edges(sweep.space, shown))

@@ -52,7 +52,9 @@ def find_answers(sweep: Sweep, report: Report) -> Answers | str:
             )
         if findings.confirmed:
             trial = int(findings.confirmed["chosen"])
-            paths = sorted((root / "confirm" / f"{trial:04d}").glob("seed-*/answers.csv"))
+            # An earlier call may have left more of them, which the verdict is not about.
+            own = [root / "confirm" / f"{trial:04d}" / f"seed-{n}" for n in range(findings.confirmed["asked"]["seeds"])]
+            paths = [seed / "answers.csv" for seed in own if (seed / "answers.csv").exists()]
             about = f"the {len(paths)} repetitions of trial {trial}, each on pictures it was not trained on"
             return _read(paths, (*split.train, *split.val), about)
         kept = [row.trial for row in sweep.scored if sweep.folder.trial(row.trial).checkpoint.exists()]
@@ -70,7 +72,7 @@ def _read(paths: Sequence[Path], rows: Sequence[Row], about: str) -> Answers:
     predicted: list[int] = []
     for path in paths:
         try:
-            table = pd.read_csv(path)
+            table = pd.read_csv(path, encoding_errors="surrogateescape")
             found += [known[str(picture)] for picture in table["path"]]
             predicted += [int(each) for each in table["predicted"]]
         except (OSError, ValueError, KeyError) as error:

@@ -1,7 +1,8 @@
 """Several sweeps side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from carsray.report.best_so_far import Progress, compared_best
 from carsray.report.cost import costs
@@ -41,8 +42,13 @@ def compared(sweeps: Sequence[Sweep]) -> Compared | None:
     )
 
 
+def _repeated(confirmed: Mapping[str, Any]) -> str:
+    return f"{share(confirmed['mean'])} ({bounds(confirmed['interval'])})"
+
+
 def _row(sweep: Sweep) -> list[str]:
-    confirmed, retrained = sweep.findings.confirmed, sweep.findings.retrained
+    retrained = sweep.findings.retrained
+    confirmed = sweep.findings.confirmed if sweep.findings.confirms_final else None
     search = costs(sweep)[0]
     test = retrained["test"] if retrained else None
     return [
@@ -51,7 +57,7 @@ def _row(sweep: Sweep) -> list[str]:
         f"{sweep.ended}/{sweep.settings.trials}",
         f"{sweep.best.score:.4f}" if sweep.best else "",
         f"{len(sweep.split.val):,}",
-        f"{share(confirmed['mean'])} ({bounds(confirmed['interval'])})" if confirmed else "not confirmed",
+        _repeated(confirmed) if confirmed else "not confirmed",
         f"{share(test['accuracy'])} ({bounds(test['accuracy_interval'])})" if test else "not opened",
         search.time,
         search.gpu_hours,

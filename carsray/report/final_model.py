@@ -42,7 +42,8 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
         f"Trained on {pictures['train']:,} pictures, train and val together, and asked about {pictures['test']:,} test "
         f"pictures ({found['test_kind']}) at the {_nth(times)} opening.",
         f"The twin, trained without val, shows what the merge has gained on the same pictures: "
-        f"{points(found['twin']['gain'])} points, 95 % interval {point_bounds(found['twin']['gain_interval'])}.",
+        f"{points(found['twin']['gain'])} points, 95 % interval {point_bounds(found['twin']['gain_interval'])}"
+        f"{'' if found['mean_interval'] else ', for these seeds'}.",
     ]
     if found["mean_interval"]:
         seeds = ", ".join(share(each) for each in found["test_by_seed"])

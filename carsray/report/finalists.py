@@ -30,11 +30,12 @@ def finalists(sweep: Sweep) -> Finalists | None:
         return None
     rows: list[Mapping[str, Any]] = confirmed["finalists"]
     scale = share_span(x for row in rows for x in (row["low"], row["high"], row["search_score"], *row["accuracies"]))
+    outdated = [sweep.findings.gone_on] if sweep.findings.gone_on else []
     failed = [f"{name} failed: {reason.splitlines()[0]}" for name, reason in confirmed.get("failed", {}).items()]
     return Finalists(
         confirmed["statement"],
         confirmed.get("method", ""),
-        [*confirmed.get("notes", ()), *failed],
+        [*outdated, *confirmed.get("notes", ()), *failed],
         Estimates(
             "Mean accuracy of each finalist: "
             + "; ".join(

@@ -8,6 +8,7 @@ from typing import Any
 
 from carsray.data.ledger import read_ledger
 from carsray.errors import ResultsError
+from carsray.final.confirm.record import gone_on, is_of
 from carsray.final.retrain.folder import RetrainFolder
 from carsray.results import SweepFolder
 
@@ -24,6 +25,13 @@ class Findings:
     """retrieval.json."""
     openings: Sequence[Mapping[str, Any]]
     """test_ledger.jsonl."""
+    gone_on: str = ""
+    """What the sweep has done since the winner was named, if anything."""
+
+    @property
+    def confirms_final(self) -> bool:
+        """Whether the final model, if there is one, is of the config that was confirmed: any trial may be retrained."""
+        return bool(self.confirmed and is_of(self.confirmed, self.retrained or {}))
 
     @property
     def test_is_open(self) -> bool:
@@ -39,6 +47,7 @@ def read_findings(folder: SweepFolder) -> Findings:
         _read(retrain.record, "test", "classes"),
         _read(retrain.retrieval, "chosen", "metrics"),
         read_ledger(retrain.ledger),
+        gone_on(folder),
     )
 
 

@@ -76,10 +76,14 @@ def _commands(sweep: Sweep) -> Iterator[str]:
         yield f"carsray extend {name} --trials {trials - before}"
     if confirmed := sweep.findings.confirmed:
         yield str(confirmed.get("command") or f"carsray confirm {name}")
-    if sweep.findings.retrieved:
-        yield f"carsray retrieval {name}"
-    if sweep.findings.retrained:
-        yield f"carsray retrain {name} --seeds {len(sweep.findings.retrained['seeds'])}"
+    if retrieved := sweep.findings.retrieved:
+        source = re.search(r"trials/(\d+)/checkpoint", str(retrieved.get("source", "")))
+        yield f"carsray retrieval {name}" + (f" --trial {int(source[1])}" if source else "")
+    if retrained := sweep.findings.retrained:
+        unconfirmed = not retrained.get("confirmed", True) and retrained.get("trial") is not None
+        trial = f" --trial {retrained['trial']}" if unconfirmed else ""
+        average = f" --ema {retrained['average']['decay']:g}" if retrained.get("average") else ""
+        yield f"carsray retrain {name}{trial} --seeds {len(retrained['seeds'])}{average}"
 
 
 def _plain(value: Value) -> str:

@@ -10,15 +10,13 @@ from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
 from carsray.leaderboard import TrialRow, ranked, read_rows
 from carsray.report.findings import Findings, read_findings
-from carsray.results import SweepFolder
+from carsray.results import LATELY, SweepFolder
 from carsray.space import Space
 from carsray.tuning.budget import gpus_of_a_trial, spans_worked
 from carsray.tuning.picture import duration
 from carsray.tuning.sweep import COMPLETE, read_record
 
 Standing = Literal["running", "cut off", "ended early", "complete"]
-LATELY = 600.0
-"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -124,4 +122,6 @@ def read_sweep(folder: SweepFolder) -> Sweep:
     histories = {row.trial: folder.trial(row.trial).read_history() for row in rows}
     runs = folder.read_runs()
     facts, findings = folder.read_settings(), read_findings(folder)
-    return Sweep(folder, space, split, settings, facts, rows, histories, runs, findings, folder.at_work(), time.time())
+    return Sweep(
+        folder, space, split, settings, facts, rows, histories, runs, findings, bool(folder.at_work()), time.time()
+    )

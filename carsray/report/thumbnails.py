@@ -9,7 +9,6 @@ from PIL import Image, ImageOps
 
 from carsray.data.records import DataSplit, Row
 from carsray.data.remote import copied
-from carsray.errors import StorageError
 
 SIZE = (144, 108)
 """Pixels; what sticks out on the longer side is cut off."""
@@ -42,7 +41,7 @@ class Thumbnails:
         try:
             (here,) = copied([row], self._cache)
             return _small(Path(here.path))
-        except (OSError, ValueError, SyntaxError, StorageError):  # gone, or damaged since it was listed
+        except Exception:  # gone, or damaged since it was listed, for which Pillow raises whatever it comes to
             return None
 
 

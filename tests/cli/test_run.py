@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from carsray.cli import cli
 from carsray.cli import run as chain
 from carsray.errors import ConfigError
+from carsray.final.confirm.record import progress
 from carsray.final.package import onnx_file
 from carsray.results import SweepFolder
 
@@ -26,16 +27,20 @@ def finish(folder: SweepFolder, words: list[str], package: Path) -> None:
             folder.append_run("ended", why="complete")
         case "confirm":
             folder.winner.write_text("")
-            folder.finalists_json.write_text(json.dumps({"chosen": 3, "statement": "Trial 3 is better."}))
+            found = {"chosen": WINNER[0], "statement": f"Trial {WINNER[0]} is better.", "among": progress(folder)}
+            folder.finalists_json.write_text(json.dumps(found))
         case "retrieval":
-            (folder.root / "retrieval.json").write_text("{}")
+            source = str(folder.trial(int(words[3])).checkpoint) if "--trial" in words else ""
+            (folder.root / "retrieval.json").write_text(json.dumps({"source": source}))
         case "retrain":
             test = {"accuracy": 0.875, "accuracy_interval": [0.85, 0.9]}
             record = {"test": test, "pictures": {"test": 800}, "test_kind": "as given", "opening": 1, "retrieval": None}
-            (folder.root / "retrain").mkdir()
+            record["trial"] = WINNER[0]
+            (folder.root / "retrain").mkdir(exist_ok=True)
             (folder.root / "retrain" / "retrain.json").write_text(json.dumps(record))
         case "export":
             (package / "record").mkdir(parents=True, exist_ok=True)
+            (package / "export.json").write_text(json.dumps({"name": folder.name}))
             retrained = folder.root / "retrain" / "retrain.json"
             (package / "record" / "retrain.json").write_bytes(retrained.read_bytes())
 
@@ -54,11 +59,14 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return 0
 
     failing.clear()
+    WINNER[:] = [3]
     monkeypatch.setattr(chain, "_call", call)
     return called
 
 
 failing: set[str] = set()
+WINNER = [3]
+"""The trial that `confirm` names."""
 
 
 def invoke(*more: str) -> Any:
@@ -110,6 +118,7 @@ def test_a_package_of_another_retrain_is_not_taken_for_this_one(calls: list[list
     (record / "retrain.json").write_text("{}")
     assert invoke().exit_code == 0
     assert "export" in [words[0] for words in calls]
+    assert "--force" not in calls[4]  # which is not ours to replace
 
 
 def test_packages_that_the_export_will_need_are_missed_at_once(
@@ -120,6 +129,34 @@ def test_packages_that_the_export_will_need_are_missed_at_once(
     assert (type(refused.exception), calls) == (ConfigError, [])
     assert invoke("--no-onnx").exit_code == 0
     assert "--no-onnx" in calls[4]
+
+
+def extend(winner: int) -> None:
+    """The sweep gets a trial more, with which `confirm` names this winner."""
+    folder = SweepFolder(Path("results/cars-1"))
+    for trial in (3, winner):
+        folder.trial(trial).root.mkdir(parents=True, exist_ok=True)
+        folder.trial(trial).checkpoint.write_bytes(b"")
+    folder.trial(winner).append({"epoch": 1})
+    WINNER[:] = [winner]
+
+
+def test_what_came_before_an_extension_is_done_anew(calls: list[list[str]]) -> None:
+    assert invoke().exit_code == 0
+    extend(winner=5)
+    del calls[:]
+    again = invoke()
+    assert [words[0] for words in calls] == ["confirm", "retrieval", "retrain", "export", "report"]
+    assert "--force" in calls[3]
+    assert "Trial 5 is better." in again.stdout
+
+
+def test_an_extension_that_leaves_the_winner_does_not_open_the_test_again(calls: list[list[str]]) -> None:
+    assert invoke().exit_code == 0
+    extend(winner=3)
+    del calls[:]
+    invoke()
+    assert [words[0] for words in calls] == ["confirm", "retrieval", "report"]
 
 
 def test_the_retrieval_is_over_the_winner_where_its_weights_were_kept(calls: list[list[str]]) -> None:

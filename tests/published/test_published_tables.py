@@ -10,11 +10,10 @@ from scipy import stats
 from sklearn.metrics import precision_recall_fscore_support
 
 from carsray.errors import ResultsError
-from carsray.interval import averages, of_averages, of_mean, over_seeds, wilson
+from carsray.interval import averages, class_counts, of_averages, of_mean, over_seeds, wilson
 from carsray.published.numbers import load_numbers, published_value
 from carsray.published.report import About, by_table, markdown
 from carsray.published.tables import Row, cells, to_csv
-from carsray.training.answers import confusion
 
 
 @given(st.integers(1, 400), st.data())
@@ -45,7 +44,7 @@ def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
 def test_quick_averages_are_scikit_learns(classes: int, pictures: int, seed: int, average: str) -> None:
     labels, predicted = np.random.default_rng(seed).integers(0, classes, (2, pictures))
     theirs = precision_recall_fscore_support(labels, predicted, average=average, zero_division=0)[:3]
-    assert averages(confusion(predicted, labels, classes), average) == pytest.approx(theirs)
+    assert averages(*class_counts(labels, predicted, classes), average) == pytest.approx(theirs)
 
 
 def test_bootstrap_intervals_hold_the_value_and_shrink_with_more_pictures() -> None:
@@ -60,6 +59,15 @@ def test_bootstrap_intervals_hold_the_value_and_shrink_with_more_pictures() -> N
             assert low < value < high
         widths.append(found["recall"][1] - found["recall"][0])
     assert widths[1] < widths[0] / 5
+
+
+def test_where_classes_have_few_pictures_the_measured_average_lies_in_the_middle_of_its_interval() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(200), 3)
+    predicted = np.where(rng.random(600) < 0.6, labels, rng.integers(0, 200, 600))
+    theirs = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0)[:3]
+    for (low, high), value in zip(of_averages(labels, predicted, "macro").values(), theirs, strict=True):
+        assert 0.4 < (value - low) / (high - low) < 0.6
 
 
 HEADER = "report,experiment,split,metric,value,unit,note,source\n"

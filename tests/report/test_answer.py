@@ -1,8 +1,10 @@
+import json
 from pathlib import Path
 
 from made_report import Told, add_finalists, add_retrain, made, made_sweep
 
 from carsray.report.answer import answer
+from carsray.report.comparing import compared
 from carsray.report.cost import Cost
 from carsray.report.reading import read_sweep
 
@@ -50,6 +52,23 @@ def test_after_retrain_the_final_model_on_test_is_the_answer(tmp_path: Path) -> 
         Cost("4 repetitions, summed", "42 s", "not recorded"),
         Cost("Retrain and test", "1 min 15 s", "0.50"),
     ]
+
+
+def test_of_another_trial_than_the_winner_nothing_is_told_that_is_the_winner_s(tmp_path: Path) -> None:
+    folder = made_sweep(tmp_path)
+    for add in (add_finalists, add_retrain):
+        add(folder, read_sweep(folder).split)
+    record = json.loads((folder.root / "retrain/retrain.json").read_text())
+    (folder.root / "retrain/retrain.json").write_text(json.dumps(record | {"confirmed": False, "trial": 0}))
+    sweep = read_sweep(folder)
+    found = answer(sweep)
+    score = next(row.score for row in sweep.rows if row.trial == 0)
+    assert found.stages is not None
+    assert [row.number for row in found.stages.rows] == [f"{score:.2%}, no interval", "91.67% (65.00% to 98.50%)"]
+    assert found.doubts[0].startswith("Not confirmed: the final model is of another config than the winner")
+    table = compared([sweep, sweep])
+    assert table is not None
+    assert dict(zip(table.table.head, table.table.rows[0], strict=True))["repeated, 95 %"] == "not confirmed"
 
 
 def test_without_an_epoch_there_is_no_result(tmp_path: Path) -> None:

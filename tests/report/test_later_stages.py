@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,19 @@ def test_differences_of_finalists_are_in_points(sweep: Sweep) -> None:
     assert found is not None
     assert found.table.rows[1][2:7] == ["50.00%", "45.00%", "30.00% to 60.00%", "+5.0", "-7.0 (-20.0 to +10.0)"]
     assert found.notes == ["a note"]
+
+
+def test_that_the_sweep_has_gone_on_since_its_winner_was_named_stands_first(tmp_path: Path) -> None:
+    folder = made_sweep(tmp_path)
+    add_finalists(folder, read_sweep(folder).split)
+    confirmed = json.loads(folder.finalists_json.read_text())
+    folder.finalists_json.write_text(json.dumps(confirmed | {"among": {"trials": 1, "epochs": 2}}))
+    found = finalists(read_sweep(folder))
+    assert found is not None
+    assert found.notes[0].startswith(
+        "the winner was named among 1 trials with 2 epochs, and the sweep has gone on since"
+    )
+    assert found.notes[1:] == ["a note"]
 
 
 def test_the_final_model_stands_beside_its_twin(sweep: Sweep) -> None:
@@ -94,6 +108,20 @@ def test_the_commands_lead_to_the_same_again(sweep: Sweep) -> None:
     place = f"made --results {sweep.folder.root.parent}"
     assert begun.endswith(f"--trials 4 --seed 0 --name {place}")
     assert later == ["carsray confirm made", f"carsray retrieval {place}", f"carsray retrain {place} --seeds 2"]
+
+
+def test_so_do_those_of_a_trial_that_nobody_confirmed(sweep: Sweep) -> None:
+    findings = sweep.findings
+    assert findings.retrained is not None
+    assert findings.retrieved is not None
+    retrained = dict(findings.retrained) | {"confirmed": False, "trial": 17, "average": {"decay": 0.999}}
+    retrieved = dict(findings.retrieved) | {"source": "results/made/trials/0017/checkpoint.safetensors"}
+    other = replace(sweep, findings=replace(findings, retrained=retrained, retrieved=retrieved))
+    place = f"made --results {sweep.folder.root.parent}"
+    assert list(origin(other).commands)[-2:] == [
+        f"carsray retrieval {place} --trial 17",
+        f"carsray retrain {place} --trial 17 --seeds 2 --ema 0.999",
+    ]
 
 
 def test_so_do_those_of_a_sweep_that_was_extended(sweep: Sweep) -> None:

@@ -1,5 +1,6 @@
 import base64
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,16 @@ def test_before_that_the_winner_s_repetitions_answer_on_pictures_they_were_not_t
     assert isinstance(found, Answers)
     assert found.about == "the 2 repetitions of trial 2, each on pictures it was not trained on"
     assert (len(found.rows), (found.predicted != found.labels).sum()) == (24, 2)
+
+
+def test_repetitions_that_an_earlier_confirmation_has_left_do_not_answer(tmp_path: Path) -> None:
+    folder = made_sweep(tmp_path)
+    add_finalists(folder, read_sweep(folder).split)
+    own = folder.root / "confirm" / "0002"
+    shutil.copytree(own / "seed-1", own / "seed-2")
+    found = find_answers(read_sweep(folder), silent)
+    assert isinstance(found, Answers)
+    assert found.about.startswith("the 2 repetitions of trial 2")
 
 
 def test_answers_about_test_do_not_count_before_the_ledger_says_that_it_was_opened(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from carsray.commit import git_commit
 from carsray.config import TrialConfig
+from carsray.errors import ResultsError
 from carsray.files import write_json, write_text
 from carsray.final.confirm.verdict import METHOD, Standing, Verdict, statement
 from carsray.results import SweepFolder
@@ -39,11 +40,43 @@ class Asked:
 
 def write_verdict(folder: SweepFolder, verdict: Verdict, asked: Asked, params: Sequence[str]) -> dict[str, Any]:
     """Write all three; what finalists.json says. ``params`` are the searched parameters."""
-    found = summary(verdict, asked)
+    found = summary(verdict, asked) | {"among": progress(folder)}
     write_text(folder.finalists, table(verdict, params))
     write_json(folder.finalists_json, found)
     write_text(folder.winner, winner_text(folder, verdict, asked))
     return found
+
+
+def progress(folder: SweepFolder) -> dict[str, int]:
+    """How far a sweep has come: trials that have an epoch, and epochs of all of them."""
+    epochs = [len(trial.read_history()) for trial in folder.all_trials()]
+    return {"trials": sum(map(bool, epochs)), "epochs": sum(epochs)}
+
+
+def gone_on(folder: SweepFolder) -> str:
+    """That the sweep has gone on since its winner was named, in words; empty where it has not, or nobody knows.
+
+    Raises ResultsError where finalists.json cannot be read.
+    """
+    path = folder.finalists_json
+    if not path.exists():  # no winner yet, or a person wrote winner.toml
+        return ""
+    try:
+        among = dict(json.loads(path.read_text(encoding="utf-8"))).get("among")
+    except (OSError, ValueError, TypeError) as error:
+        raise ResultsError(f"{path}: cannot be read ({error}). Restore it, or confirm the finalists again") from None
+    now = progress(folder)
+    if not among or among == now:
+        return ""
+    return (
+        f"the winner was named among {among['trials']} trials with {among['epochs']} epochs, and the sweep has gone on "
+        f"since: {now['trials']} trials, {now['epochs']} epochs. To name it anew: carsray confirm {folder.arguments}"
+    )
+
+
+def is_of(found: Mapping[str, Any], retrained: Mapping[str, Any]) -> bool:
+    """Whether what finalists.json says is of the model that retrain.json is about; older ones name no trial."""
+    return bool(retrained.get("confirmed", True)) and retrained.get("trial", found["chosen"]) == found["chosen"]
 
 
 def table(verdict: Verdict, params: Sequence[str]) -> str:
@@ -84,6 +117,7 @@ def summary(verdict: Verdict, asked: Asked) -> dict[str, Any]:
     return {
         "chosen": chosen.finalist.trial,
         "separable": verdict.separable,
+        "settings": settings_of(chosen.finalist.config),
         "alike": [standing.finalist.trial for standing in verdict.alike],
         "statement": statement(verdict),
         "seeds": len(chosen.accuracies),
@@ -125,16 +159,16 @@ def winner_text(folder: SweepFolder, verdict: Verdict, asked: Asked) -> str:
         'id = "winner"',
         toml_line("title", f"the winner of {name}, trial {chosen.finalist.trial}"),
         'report = ["val"]                # `carsray reproduce` is not to open the test; that is for retrain, once',
-        *(toml_line(key, value) for key, value in _settings(chosen.finalist.config).items()),
+        *(toml_line(key, value) for key, value in settings_of(chosen.finalist.config).items()),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _settings(config: TrialConfig) -> dict[str, Any]:
+def settings_of(config: TrialConfig) -> dict[str, Any]:
     """What differs from the defaults; seeds are the trainings' own."""
-    usual = TrialConfig()
-    values = config.model_dump()
-    return {name: value for name, value in values.items() if name not in DERIVED and value != getattr(usual, name)}
+    usual = TrialConfig().model_dump(mode="json")
+    values = config.model_dump(mode="json")
+    return {name: value for name, value in values.items() if name not in DERIVED and value != usual[name]}
 
 
 def show_json(found: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ class RepetitionFolder(TrainingFolder):
     def read_right(self) -> tuple[list[str], np.ndarray]:
         """The pictures, and bool (N,) whether each was taken for what it is. Raises ResultsError."""
         try:
-            table = pd.read_csv(self.answers)
+            table = pd.read_csv(self.answers, encoding_errors="surrogateescape")
             return list(table["path"].astype(str)), (table["label"] == table["predicted"]).to_numpy()
         except (OSError, ValueError, KeyError) as error:
             raise ResultsError(f"{self.answers}: cannot be read ({error}). Delete it to have it made anew") from None

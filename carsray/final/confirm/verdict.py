@@ -1,7 +1,8 @@
 """What the repetitions say: every finalist's standing, and which one is the winner."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -57,6 +58,8 @@ class Verdict:
     chosen: Standing
     seed_deviation: float | None
     """Of the accuracy of one training over seeds, in common; none where nothing was repeated."""
+    lost: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """By trial: how many of how many repetitions have not reached their last epoch, where any have not."""
 
     @property
     def alike(self) -> list[Standing]:
@@ -93,7 +96,14 @@ def reach_verdict(repetitions: Sequence[Repetition], failures: Mapping[str, str]
         tuple(sorted(standings, key=lambda standing: -standing.mean)),
         standings[decision.chosen],
         float(np.sqrt(certainty.seed_variance)) if known else None,
+        _lost(repetitions),
     )
+
+
+def _lost(repetitions: Sequence[Repetition]) -> dict[int, tuple[int, int]]:
+    asked = Counter(each.finalist.trial for each in repetitions)
+    lost = Counter(each.finalist.trial for each in repetitions if not each.done())
+    return {trial: (count, asked[trial]) for trial, count in lost.items()}
 
 
 def _answers(groups: Sequence[Sequence[Repetition]]) -> list[Answers]:
@@ -141,7 +151,8 @@ def statement(verdict: Verdict) -> str:
     low, high = chosen.interval
     parts = []
     if len(verdict.standings) == 1:
-        parts.append(f"Trial {chosen.finalist.trial} is the only finalist.")
+        left = " of which a repetition has ended" if verdict.lost.keys() - {chosen.finalist.trial} else ""
+        parts.append(f"Trial {chosen.finalist.trial} is the only finalist{left}.")
     elif verdict.separable:
         parts.append(f"Trial {chosen.finalist.trial} is better than the other finalists.")
     else:
@@ -157,6 +168,8 @@ def statement(verdict: Verdict) -> str:
         f" (95 %: {low:.2%} to {high:.2%}); the search said {chosen.finalist.score:.2%},"
         f" {abs(chosen.curse) * 100:.1f} points {'more' if chosen.curse >= 0 else 'less'}."
     )
+    for trial, (lost, asked) in verdict.lost.items():
+        parts.append(f"Of trial {trial}, {lost} of {asked} repetitions failed and do not count.")
     if verdict.seed_deviation is None:
         parts.append("With one seed the intervals are about these weights: what another seed would change is not in.")
     return " ".join(parts)

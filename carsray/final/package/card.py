@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from carsray.files import write_text
+from carsray.final.confirm.record import is_of
 from carsray.final.package.card_tables import confused_table, numbers_table, search_table, weakest_table
 from carsray.final.package.config_file import read_config
 from carsray.final.package.folder import Package
@@ -103,8 +104,10 @@ def _search(package: Package, facts: dict[str, Any], retrain: dict[str, Any]) ->
         search_table(search["parameters"], search["chosen"]),
     ]
     finalists = package.record / "finalists.json"
-    if finalists.exists():
-        parts.append(f"{package.read_json(finalists)['statement']} (`record/finalists.json`)")
+    if finalists.exists() and is_of(found := package.read_json(finalists), retrain):
+        parts.append(f"{found['statement']} (`record/finalists.json`)")
+    elif finalists.exists():
+        parts.append("This model is of another config than the one that was repeated and named the winner.")
     else:
         parts.append("The best trials were not repeated before one was chosen: it may have been lucky.")
     spent = cost["search_gpu_hours"]

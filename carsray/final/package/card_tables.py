@@ -41,7 +41,7 @@ def numbers_table(package: Package, retrain: Mapping[str, Any]) -> str:
         rows.append((what, f"{retrain['mean']:.4f}", _range(retrain["mean_interval"]), f"{RETRAIN} `mean`"))
     twin = retrain["twin"]
     if twin.get("gain") is not None:
-        what = "gained by training on val as well"
+        what = "gained by training on val as well" + ("" if retrain["mean_interval"] else ", for these seeds")
         rows.append((what, f"{twin['gain']:+.4f}", _range(twin.get("gain_interval")), f"{RETRAIN} `twin.gain`"))
     if searched := retrain.get("retrieval"):
         interval = _range(searched.get("accuracy_interval"))
@@ -52,9 +52,10 @@ def numbers_table(package: Package, retrain: Mapping[str, Any]) -> str:
 
 
 def weakest_table(package: Package) -> str:
-    """The classes with the lowest F1; empty where there is no file of them."""
+    """The classes with the lowest F1, of those that have test pictures; empty where there is no file of them."""
     name = "record/classes-test.csv"
-    lines = sorted(_lines(package.root / name), key=lambda line: float(line["f1"] or 0))[:WEAKEST]
+    tested = [line for line in _lines(package.root / name) if int(line["pictures"])]
+    lines = sorted(tested, key=lambda line: float(line["f1"] or 0))[:WEAKEST]
     rows = [
         (line["class"], line["pictures"], *(f"{float(line[key] or 0):.4f}" for key in ("precision", "recall", "f1")))
         for line in lines

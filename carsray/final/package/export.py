@@ -17,7 +17,7 @@ from carsray.final.package.card import write_card
 from carsray.final.package.config_file import write_config
 from carsray.final.package.facts import collect_facts
 from carsray.final.package.folder import Package, check_free, written_whole
-from carsray.final.package.gallery import SearchPoint
+from carsray.final.package.gallery import SearchPoint, readable
 from carsray.final.package.gallery_files import (
     entries_of,
     thumbnail_path,
@@ -83,15 +83,18 @@ def _write_model(package: Package, source: Retrained) -> None:
     """Weights, settings, classes, preprocessing, temperature."""
     state = {name: tensor.contiguous() for name, tensor in source.network.state_dict().items()}
     write_bytes(package.weights, safetensors.torch.save(state))
+    summary = source.summary
+    which = "what winner.toml says" if summary.trial is None else f"trial {summary.trial}"
+    which = "the winner" if summary.confirmed else which
     header = (
-        f"The settings of this model: the winner of the sweep {source.sweep.name}, trained on train and val.\n"
+        f"The settings of this model: {which} of the sweep {source.sweep.name}, trained on train and val.\n"
         "Their meaning: carsray/config.py. `weights` says where training began; nothing is read from there any more."
     )
     write_config(source.config, package.config, header)
-    write_json(package.classes, source.split.classes)
+    write_json(package.classes, [readable(name) for name in source.split.classes])
     write_json(package.preprocessing, describe(source.config))
     fitted = "the answers of the train-only twin to val"
-    write_json(package.calibration, {"temperature": source.summary.temperature, "fitted_on": fitted})
+    write_json(package.calibration, {"temperature": summary.temperature, "fitted_on": fitted})
 
 
 def _write_gallery(package: Package, source: Retrained, wanted: Wanted, bar: Bar) -> None:

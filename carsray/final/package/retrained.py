@@ -1,5 +1,6 @@
 """What an export is made of: the sweep, its data, and what `carsray retrain` left, checked."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,11 @@ class Summary(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     config: dict[str, Any]
+    confirmed: bool = True
+    """Whether its settings were repeated on fresh pictures before they were chosen."""
+    trial: int | None = None
+    weights: str | None = None
+    """SHA-256 of the checkpoint that was asked about test; None in older records."""
     classes: list[str] = Field(min_length=2)
     fingerprint: str
     temperature: float = Field(gt=0)
@@ -92,7 +98,8 @@ def read_retrained(sweep: SweepFolder) -> Retrained:
     checkpoint = path.parent / "seed-0" / "checkpoint.safetensors"
     network, info = load_checkpoint(checkpoint)
     config = trial_config(summary.config, str(path))
-    if (info.config, info.classes) != (config, split.classes):
+    measured = summary.weights in (None, hashlib.sha256(checkpoint.read_bytes()).hexdigest())
+    if (info.config, info.classes) != (config, split.classes) or not measured:
         raise ResultsError(f"{checkpoint}: is not the model of {path.name}. Run {command} again")
     settings = SweepSettings.model_validate(sweep.read_settings()["settings"])
     return Retrained(sweep, settings, split, summary, config, network)

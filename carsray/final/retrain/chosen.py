@@ -8,6 +8,7 @@ from typing import Any
 from carsray.config import TrialConfig
 from carsray.errors import ConfigError, ResultsError
 from carsray.final.confirm.finalists import fixed_length
+from carsray.final.confirm.record import settings_of
 from carsray.published.experiments_file import load_experiments
 from carsray.published.splits import DECIDING
 from carsray.results import SweepFolder
@@ -24,7 +25,7 @@ class Chosen:
     confirmed: bool
     """Whether it was repeated on fresh pictures before it was named."""
     trial: int | None
-    """Of the sweep; None where nobody says which."""
+    """Of the sweep; None where nobody says which, as where a person wrote winner.toml or changed it."""
     val_losses: tuple[float, ...] = ()
     """By epoch, for schedule plateau: mean over the repetitions, or of the trial itself."""
     statement: str = ""
@@ -33,7 +34,7 @@ class Chosen:
     @property
     def id(self) -> str:
         """As the ledger of test openings has it."""
-        return WINNER if self.confirmed else f"trial-{self.trial:04d}"
+        return WINNER if self.confirmed or self.trial is None else f"trial-{self.trial:04d}"
 
     def seeded(self, seed: int) -> TrialConfig:
         """The config of one training; augmentation differs from seed to seed as well."""
@@ -66,6 +67,9 @@ def _winner(folder: SweepFolder) -> Chosen:
     config = load_experiments(path).of(WINNER).config()
     told = _finalists(folder.root / "finalists.json")
     losses = tuple(map(float, told.get("val_losses", ())))
+    # What was repeated is not what a person has written there since. Older records name no settings.
+    if not told or told.get("settings", settings_of(config)) != settings_of(config):
+        return Chosen(config, False, None, losses)
     return Chosen(config, True, told.get("chosen"), losses, str(told.get("statement", "")))
 
 

@@ -1,5 +1,6 @@
 """A retrain, from the winner to the numbers on test. Training and opening are two steps: the first may be repeated."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -107,7 +108,8 @@ def open_and_record(
     answers = {event.name: event for event in events if isinstance(event, Answers)}
     retrieved = next((event for event in events if isinstance(event, Retrieved)), None)
     write_test_tables(folder, retrain.split.test, answers[first.name], retrain.split.classes, judged.temperature)
-    record = _record(retrain, judged, answers, retrieved) | {"opening": count}
+    measured = hashlib.sha256(weights[first.name]).hexdigest()
+    record = _record(retrain, judged, answers, retrieved) | {"opening": count, "weights": measured}
     write_json(folder.record, record)
     return record
 
@@ -151,7 +153,7 @@ def _record(
         "pictures": {"train": len(first.split.train), "test": len(split.test), "twin": len(twin.split.train)},
         "test": scored(answers[first.name], judged.temperature),
         **over_all_seeds([answers[training.name] for training in own]),
-        "twin": {"val": judged.val, "test": of_twin, **compared(answers[first.name], answers[TWIN])},
+        "twin": {"val": judged.val, "test": of_twin, **compared([answers[each.name] for each in own], answers[TWIN])},
         "retrieval": retrieval_scores(retrieved, retrain.point.tie) if retrain.point else None,
         "retrieval_problem": retrieved.problem if retrieved else "",
         "cost": cost_of(retrain.folder, [training.name for training in retrain.trainings]),

@@ -34,10 +34,20 @@ def scored(answers: Answers, temperature: float) -> Scores:
     return scores
 
 
-def compared(merged: Answers, twin: Answers) -> Scores:
-    """What training on val as well has gained: the difference in accuracy on the same pictures, with its interval."""
-    gain = float(merged.right.mean() - twin.right.mean())
-    return {"gain": gain, "gain_interval": list(of_paired_difference(merged.right, twin.right))}
+def compared(merged: Sequence[Answers], twin: Answers) -> Scores:
+    """What training on val as well has gained: the difference in accuracy on the same pictures, with its interval.
+
+    With one seed it is about these weights: another seed would change those of both. With several it is about seeds,
+    too, the mean of whose accuracies is compared.
+    """
+    gain = float(np.mean([each.right.mean() for each in merged]) - twin.right.mean())
+    if len(merged) == 1:
+        interval = of_paired_difference(merged[0].right, twin.right)
+    else:
+        pictures = np.arange(len(twin.labels))
+        repeated = [Repetition(0, pictures, each.right) for each in merged]
+        interval = assess([*repeated, Repetition(1, pictures, twin.right)]).difference(0, 1)
+    return {"gain": gain, "gain_interval": list(interval)}
 
 
 def over_all_seeds(answers: Sequence[Answers]) -> Scores:

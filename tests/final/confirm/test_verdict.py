@@ -15,9 +15,9 @@ from rich.console import Console
 from carsray.config import TrialConfig
 from carsray.data.records import DataSplit, Row
 from carsray.data.splits import as_split
-from carsray.errors import SweepFailed
+from carsray.errors import ResultsError, SweepFailed
 from carsray.final.confirm.finalists import Finalist
-from carsray.final.confirm.record import Asked, write_verdict
+from carsray.final.confirm.record import Asked, gone_on, write_verdict
 from carsray.final.confirm.repetitions import Repetition, plan_repetitions
 from carsray.final.confirm.table import finalists_table, settings_lines
 from carsray.final.confirm.verdict import Verdict, reach_verdict, statement
@@ -95,6 +95,16 @@ def test_a_finalist_with_fewer_repetitions_takes_part_and_one_with_none_does_not
             each.folder.answers.unlink()
     found = reach_verdict(made, {})
     assert {s.finalist.trial: len(s.accuracies) for s in found.standings} == {0: 3, 1: 2}
+    assert found.lost == {1: (1, 3), 2: (3, 3)}
+    assert "Of trial 1, 1 of 3 repetitions failed and do not count. Of trial 2, 3 of 3" in statement(found)
+
+
+def test_whoever_is_left_over_is_not_called_the_only_finalist(tmp_path: Path) -> None:
+    made = repeated(tmp_path, [0.6, 0.5], [1, 1])
+    for each in made:
+        if each.finalist.trial == 1:
+            each.folder.answers.unlink()
+    assert "Trial 0 is the only finalist of which a repetition has ended." in statement(reach_verdict(made, {}))
 
 
 def test_without_one_repetition_there_is_no_verdict_but_a_reason(tmp_path: Path) -> None:
@@ -123,6 +133,28 @@ def test_the_files_agree(tmp_path: Path) -> None:
     assert said["val_losses"] == [2.0, 1.5]
     assert said["curse"] == pytest.approx(0.05)
     assert [each["trial"] for each in said["finalists"]] == [1, 0, 2]
+
+
+def test_a_winner_knows_whether_the_sweep_has_gone_on(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path / "cars-1")
+    assert gone_on(folder) == ""
+    folder.trial(0).root.mkdir(parents=True)
+    folder.trial(0).append({"epoch": 1})
+    written(tmp_path, verdict_of(tmp_path, [0.6], [1]))
+    assert gone_on(folder) == ""
+    folder.trial(1).root.mkdir()  # one that has begun says nothing yet
+    assert gone_on(folder) == ""
+    folder.trial(1).append({"epoch": 1})
+    assert "named among 1 trials with 1 epochs" in gone_on(folder)
+    assert "2 trials, 2 epochs. To name it anew: carsray confirm cars-1" in gone_on(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[", "3"])
+def test_of_a_verdict_that_cannot_be_read_nobody_says_that_it_holds(tmp_path: Path, text: str) -> None:
+    folder = SweepFolder(tmp_path)
+    folder.finalists_json.write_text(text)
+    with pytest.raises(ResultsError, match=r"finalists\.json: cannot be read"):
+        gone_on(folder)
 
 
 def test_every_setting_comes_back_from_the_winners_file(tmp_path: Path) -> None:

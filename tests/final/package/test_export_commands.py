@@ -106,6 +106,23 @@ def test_boxes_are_warned_of(tmp_path: Path) -> None:
     assert "cut to the box around the car" in text_of(folder)
 
 
+def test_of_another_trial_than_the_winner_the_card_does_not_claim_what_was_confirmed(sweep: SweepFolder) -> None:
+    change_json(sweep.root / "retrain/retrain.json", confirmed=False, trial=1)
+    folder = export(sweep)
+    assert "This model is of another config than the one that was repeated" in text_of(folder)
+    assert "It reaches 61.50%" not in text_of(folder)
+    assert "trial 1 of the sweep cars" in (folder / "config.toml").read_text()
+
+
+def test_a_class_without_test_pictures_is_not_called_weak(sweep: SweepFolder) -> None:
+    table = sweep.root / "retrain/classes-test.csv"
+    head, first, *others = table.read_text().splitlines()
+    name = first.split(",")[0]
+    table.write_text("\n".join([head, f"{name},0,,,", *others]) + "\n")
+    weakest = text_of(export(sweep)).partition("The weakest classes")[2].partition("Taken for each other")[0]
+    assert f"| {name} |" not in weakest
+
+
 def refused(sweep: SweepFolder, *args: Any) -> str:
     with pytest.raises(CarsrayError) as told:
         export(sweep, *args)
@@ -127,6 +144,7 @@ def test_a_sweep_that_was_not_retrained_is_refused_with_the_command(sweep: Sweep
         ({"classes": ["a", "b"]}, "is of other data"),
         ({"temperature": 0.0}, "temperature = 0.0"),
         ({"config": {"lr": 2.0}}, "is not the model of retrain.json"),
+        ({"weights": "ab" * 32}, "is not the model of retrain.json"),
         ({"config": {"lr": -1.0}}, "lr = -1.0"),
         ({"retrieval": {"point": {"k": "five"}}}, "k = 'five'"),
     ],

@@ -2,11 +2,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_retrain import HISTORY, name_winner, swept
+from tiny_retrain import HISTORY, SETTINGS, name_winner, swept
 
 from carsray.config import TrialConfig
 from carsray.errors import CarsrayError, ConfigError, ResultsError, SpaceError
 from carsray.final.confirm.finalists import fixed_length
+from carsray.final.confirm.record import settings_of
 from carsray.final.retrain.chosen import read_chosen
 
 
@@ -19,10 +20,21 @@ def test_the_winner_is_read_with_what_confirm_says_of_it(tmp_path: Path) -> None
     assert chosen.val_losses == (1.0, 0.5, 0.25)
 
 
-def test_a_winner_written_by_hand_is_enough(tmp_path: Path) -> None:
+def test_a_winner_written_by_hand_is_enough_but_nobody_has_confirmed_it(tmp_path: Path) -> None:
     folder = swept(tmp_path)
     name_winner(folder)
-    assert read_chosen(folder, None).trial is None
+    chosen = read_chosen(folder, None)
+    assert (chosen.confirmed, chosen.trial, chosen.id) == (False, None, "winner")
+
+
+def test_a_winner_that_was_changed_is_no_more_what_was_confirmed(tmp_path: Path) -> None:
+    folder = swept(tmp_path)
+    told = {"chosen": 7, "statement": "Ahead.", "settings": settings_of(TrialConfig(**(SETTINGS | {"lr": 0.02})))}
+    name_winner(folder, told, lr=0.02)
+    assert read_chosen(folder, None).confirmed
+    name_winner(folder, told, lr=0.03)
+    chosen = read_chosen(folder, None)
+    assert (chosen.confirmed, chosen.trial, chosen.statement, chosen.config.lr) == (False, None, "", 0.03)
 
 
 def test_each_seed_has_initial_weights_and_views_of_its_own(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_the_numbers_are_those_of_the_answers(first: tuple[Result, SweepFolder])
     assert record["test"]["accuracy"] == pytest.approx((answers.label == answers.predicted).mean())
     assert record["test_by_seed"][0] == record["test"]["accuracy"]
     assert record["mean"] == pytest.approx(np.mean(record["test_by_seed"]))
-    assert record["twin"]["gain"] == pytest.approx(record["test"]["accuracy"] - record["twin"]["test"]["accuracy"])
+    assert record["twin"]["gain"] == pytest.approx(record["mean"] - record["twin"]["test"]["accuracy"])
     assert (record["pictures"], record["opening"]) == ({"train": 36, "test": 9, "twin": 27}, 1)
     assert (record["seeds"], record["config"]["seed"], record["confirmed"]) == ([0, 1], 0, True)
     assert record["workers"] == 1

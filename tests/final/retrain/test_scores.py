@@ -45,11 +45,26 @@ def test_every_average_has_an_interval_around_it_and_all_of_it_is_json() -> None
 
 def test_the_gain_is_the_difference_on_the_same_pictures() -> None:
     merged, twin = answers(1, 400, gain=3.0), answers(1, 400, gain=1.0)
-    found = compared(merged, twin)
+    found = compared([merged], twin)
     assert found["gain"] == pytest.approx(merged.right.mean() - twin.right.mean())
     low, high = found["gain_interval"]
     assert 0 < low < found["gain"] < high
-    assert compared(twin, twin)["gain"] == 0
+    assert compared([twin], twin)["gain"] == 0
+
+
+def test_the_gain_over_several_seeds_is_that_of_their_mean_and_less_sure_the_more_they_differ() -> None:
+    twin = answers(9, 400, gain=1.0)
+    widths = []
+    for gains in ((1.5, 1.5, 1.5), (0.5, 1.5, 2.5)):
+        merged = []
+        for seed, gain in enumerate(gains):
+            logits = np.random.default_rng(seed).normal(0, 1, twin.logits.shape)
+            logits[np.arange(400), twin.labels] += gain
+            merged.append(Answers(f"seed-{seed}", logits.astype(np.float32), twin.labels))
+        found = compared(merged, twin)
+        assert found["gain"] == pytest.approx(np.mean([each.right.mean() for each in merged]) - twin.right.mean())
+        widths.append(found["gain_interval"][1] - found["gain_interval"][0])
+    assert widths[1] > widths[0]
 
 
 def test_the_mean_over_seeds_has_an_interval_and_one_seed_has_none() -> None:
