@@ -15,6 +15,9 @@ from carsray.settings import is_integer, not_allowed, unknown_setting
 from carsray.space import Objective, Parameter, Space, Value, Values
 from carsray.toml_lines import Problems, parse_toml, read_toml_text
 
+SPLITTING = ("classes", "split", "split_seed", "holdout")
+"""A sweep shares its pictures out once, for all of its trials."""
+
 
 def load_space(path: Path, pinned: Mapping[str, Value] | None = None) -> Space:
     """Read and check a space file; ``pinned`` settings override it and are no longer searched.
@@ -122,6 +125,8 @@ class _Reader:
     def _shape(self, name: str, entry: Any) -> str | None:
         if name == "epochs":
             return "cannot be searched: rungs need one full length. Put it in [fixed]"
+        if name in SPLITTING:
+            return "cannot be searched: it decides the split, which a sweep makes once. Put it in [fixed]"
         is_range = isinstance(entry, dict) and "low" in entry and "high" in entry
         if not isinstance(entry, dict) or is_range == ("choices" in entry):
             shapes = "{ low = 1e-4, high = 1e-1, log = true } or { choices = [16, 32] }"

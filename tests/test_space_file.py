@@ -142,6 +142,12 @@ MISTAKES = [
         2,
         "epochs: cannot be searched: rungs need one full length",
     ),
+    (
+        "the split searched",
+        "[search]\nholdout={low=0.1,high=0.3}",
+        2,
+        "holdout: cannot be searched: it decides the split",
+    ),
     ("a bare value", "[search]\nlr = 0.1", 2, "lr: 0.1 is neither a range nor a choice. Write { low = 1e-4"),
     ("half a range", "[search]\nlr={low=0.1}", 2, "is neither a range nor a choice"),
     ("range and choice", "[search]\nlr={low=0.1,high=1,choices=[1]}", 2, "is neither a range nor a choice"),

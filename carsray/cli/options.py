@@ -12,7 +12,7 @@ import click
 from carsray.config import SweepSettings, TrialConfig
 from carsray.data.records import DataSplit
 from carsray.errors import ConfigError
-from carsray.space import Space, Values
+from carsray.space import Space, Value, Values
 from carsray.storage.address import in_full, is_remote, parse_address
 
 DEFAULT_CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "carsray"
@@ -137,7 +137,10 @@ def _space(path: Path, origin: str | None, pins: Values) -> Space:
 
     alone = holds_experiments(path)
     if origin is None and not alone:
-        return load_space(path, pins)
+        space = load_space(path, pins)
+        # Trials, and a resume, may run in another folder than this one.
+        weights = space.fixed.get("weights", "none")
+        return load_space(path, {**pins, "weights": _resolved(weights)}) if _resolved(weights) != weights else space
     from carsray.published.start import space_from, space_of_one
 
     if origin is None:
@@ -165,10 +168,14 @@ def pinned_values(pins: Sequence[str], epochs: int | None, classes: int | None) 
     for key, number in (("epochs", epochs), ("classes", classes)):
         if number is not None:
             values[key] = number
-    weights = values.get("weights")
+    return {**values, "weights": _resolved(values["weights"])} if "weights" in values else values
+
+
+def _resolved(weights: Value) -> Value:
+    """A file of weights by its whole path; anything else as it is."""
     if isinstance(weights, str) and Path(weights).expanduser().is_file():
-        values["weights"] = str(Path(weights).expanduser().resolve())
-    return values
+        return str(Path(weights).expanduser().resolve())
+    return weights
 
 
 def first_config(space: Space) -> TrialConfig:

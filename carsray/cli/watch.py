@@ -74,4 +74,13 @@ def _end(folder: "SweepFolder") -> str:
     last = (folder.read_runs() or [{}])[-1]
     if last.get("event") == "ended":
         return f"Ended: {last['why']}."
-    return "" if folder.at_work() else f"Cut off: nobody works on it. Go on with: carsray resume {folder.arguments}"
+    if folder.at_work() or (folder.at_work() is None and _wrote_lately(folder)):
+        return ""
+    return f"Cut off: nobody works on it. Go on with: carsray resume {folder.arguments}"
+
+
+def _wrote_lately(folder: "SweepFolder") -> bool:
+    from carsray.results import LATELY
+
+    ends = [line["time"] for trial in folder.all_trials() for line in trial.read_history()[-1:] if "time" in line]
+    return time.time() - max([*ends, *(run["time"] for run in folder.read_runs()[-1:])], default=0) < LATELY

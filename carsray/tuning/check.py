@@ -32,8 +32,11 @@ def check_networks(space: Space) -> None:
 
 
 def _choices(space: Space, name: str) -> tuple[Value | None, ...]:
-    """What a setting may be, or None alone where it is not searched."""
-    return space.parameters[name].choices or (None,) if name in space.parameters else (None,)
+    """What a setting may be, of a range its ends; None alone where it is not searched."""
+    if name not in space.parameters:
+        return (None,)
+    parameter = space.parameters[name]
+    return parameter.choices or (int(parameter.low), int(parameter.high))
 
 
 def main(pipe: int) -> None:

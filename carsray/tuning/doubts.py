@@ -23,7 +23,7 @@ def edges(space: Space, best: TrialRow) -> Iterator[str]:
     """A line for each range whose end the best trial sits on, unless the setting itself ends there."""
     for name, value in best.params.items():
         parameter = space.parameters.get(name)
-        if parameter and not parameter.choices:
+        if parameter and not parameter.choices and parameter.contains(value):
             share = _position(parameter, float(value))
             if not EDGE <= share <= 1 - EDGE and not not_allowed(name, _beyond(parameter, low=share < 0.5)):
                 end, way = ("low", "lower") if share < 0.5 else ("high", "higher")

@@ -46,7 +46,9 @@ def importances(space: Space, points: Sequence[tuple[Mapping[str, Value], float]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for values, score in points:
-        params = {name: value for name, value in values.items() if name in varied}
+        # A start point from elsewhere may have values that Optuna could not hold.
+        inside = {name: value for name, value in values.items() if name in varied}
+        params = {name: value for name, value in inside.items() if space.parameters[name].contains(value)}
         kinds = {name: distribution(space, name) for name in params}
         study.add_trial(optuna.create_trial(params=params, distributions=kinds, value=score))
     with warnings.catch_warnings(action="ignore"):  # about parameters that few points have: these are hints anyway

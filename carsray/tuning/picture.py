@@ -15,6 +15,7 @@ from carsray.leaderboard import TrialRow, rank, ranked
 from carsray.results import BEST, State
 from carsray.space import Space
 from carsray.tuning.rungs import expected_epochs
+from carsray.tuning.to_come import times_dearer
 
 SHOWN = 12
 WIDE = 200
@@ -63,14 +64,19 @@ class Outlook:
         return " | ".join(parts)
 
     def left(self, rows: Sequence[TrialRow], elapsed: float) -> str:
-        """How long it will take from here; with an interval of 80 % once trials have shown how their costs vary."""
+        """How long it will take from here; with an interval of 80 % once trials have shown how their costs vary.
+
+        Empty while nobody knows.
+        """
         ended, trained = sum(row.ended for row in rows), sum(row.epochs for row in rows)
         done = trained - self.before
-        if not done or ended >= self.total:
+        dearer = times_dearer(self.space, self.total, rows)
+        if not done or ended >= self.total or dearer is None:
             return ""
         # Each trial to come takes an epoch at least, however far the others have gone.
         to_come = max(self.expected - trained, self.total - ended)
-        seconds = elapsed / done * to_come
+        of_new = min(self.expected / self.total * (self.total - len(rows)), to_come)
+        seconds = elapsed / done * (to_come + of_new * (dearer - 1))
         costs = np.array([row.seconds / row.epochs for row in rows if row.epochs])
         if len(costs) < ENOUGH:
             return f"about {duration(seconds)} left"

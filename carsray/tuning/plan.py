@@ -3,22 +3,26 @@
 import shutil
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import optuna
 import ray
+from pydantic import ValidationError
 
 from carsray.cluster.connect import connected
 from carsray.config import RunConfig, SweepSettings, TrialConfig
 from carsray.data.records import DataSplit
+from carsray.errors import ConfigError
 from carsray.seed import derive
 from carsray.space import Space
 from carsray.training.probe import Cost, probe
 from carsray.tuning.kept import KEEP_CHECKPOINTS, ROOM
 from carsray.tuning.resources import Resources, share_out, trials_per_gpu
 from carsray.tuning.rungs import expected_epochs
-from carsray.tuning.search import suggest
+from carsray.tuning.search import ATTEMPTS, suggest
 
 PROBES = 4
 """Configurations timed: the first start point and random ones, whose mean stands for the sweep."""
@@ -84,8 +88,18 @@ def sample_configs(space: Space, count: int, seed: int) -> list[TrialConfig]:
     """The first start point, where there is one, and random points of the space."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(derive(seed, "plan") % 2**32))
-    points = [*space.start[:1], *(suggest(space, study.ask(), {}) for _ in range(count))]
-    return [space.config(point) for point in points[:count]]
+    points = chain(space.start[:1], (suggest(space, study.ask(), {}) for _ in range(ATTEMPTS * count)))
+    configs: list[TrialConfig] = []
+    for point in points:
+        if len(configs) == count:
+            break
+        with suppress(ValidationError):  # values that are allowed alone but not together
+            configs.append(space.config(point))
+    if not configs:
+        raise ConfigError(
+            f"{space.name}: {ATTEMPTS * count} draws gave no settings that fit together. Narrow the ranges"
+        )
+    return configs
 
 
 def _probe_all(configs: Sequence[TrialConfig], classes: int, run: RunConfig, resources: Resources) -> list[Cost]:

@@ -79,13 +79,21 @@ class Recorder(Callback):
         if going_on:
             # The actor has it by now; held here, it would stay in Ray's object store until the sweep ends.
             going_on.pop("snapshot", None)
-            self._update(replace(self.rows[number], state="running"))
+            row = replace(self.rows[number], state="running")
+            self._update(row if row.epochs <= going_on["epoch"] else self._cut_back(row))
             return
         row = self._new_row(trial)
         folder = self.folder.trial(number)
         folder.history.unlink(missing_ok=True)  # of an attempt that was cut off
         self._kept.drop(number)
         self._update(row)
+
+    def _cut_back(self, row: TrialRow) -> TrialRow:
+        """Without what came after the snapshot: those epochs are trained again, and may end otherwise."""
+        seconds, row = row.seconds, replace(row, epochs=0, best={}, used={})
+        for epoch in self.folder.trial(row.trial).read_history():
+            row = row.after(epoch, 0.0)
+        return replace(row, seconds=seconds)
 
     def going_on(self, number: int) -> dict[str, Any] | None:
         """What a trial's config takes to go on from its snapshot: epochs done, best score, parts of a batch, snapshot.

@@ -15,6 +15,9 @@ from carsray.space import Space
 SIMULATED_TRIALS = 4000
 """Played through for an expectation: many small sweeps or a few large ones."""
 
+LARGEST_SIMULATED = 1000
+"""Trials in one sweep: what is expected of each hardly changes with more, and their comparisons take quadratic time."""
+
 WITHIN_NOISE = 0.5
 """At most this share of those at a rung go on where the noise of the validation set blurs its cut."""
 
@@ -141,6 +144,7 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
     ends = [*space.rungs, space.epochs]
     reached = dict.fromkeys(ends, 0)
     epochs = 0
+    asked, trials = trials, min(trials, LARGEST_SIMULATED)
     sweeps = max(3, SIMULATED_TRIALS // trials)
     blurred_by = pictures if space.objective.noise else 0
     for _ in range(sweeps):
@@ -161,4 +165,5 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
             reached[end] += 1
             trained[trial] = end
             table.record(trial, end, float(scores[trial]))
-    return {end: count / sweeps for end, count in reached.items()}, epochs / sweeps
+    share = asked / trials / sweeps
+    return {end: count * share for end, count in reached.items()}, epochs * share

@@ -134,6 +134,7 @@ def test_a_sweep_without_a_score_has_failed(folder: SweepFolder) -> None:
     ("params", "told"),
     [
         ({"lr": 0.01, "dropout": 0.3}, []),
+        ({"lr": 0.0, "dropout": 0.3}, []),  # a start point from outside of the space
         ({"lr": 0.09, "dropout": 0.3}, ["best lr 0.09 sits at the high end"]),
         ({"lr": 1.2e-4, "dropout": 0.3}, ["best lr 0.00012 sits at the low end"]),
         ({"lr": 0.01, "dropout": 0.11}, ["best dropout 0.11 sits at the low end"]),

@@ -59,3 +59,12 @@ def test_one_that_was_killed_says_how_to_go_on(folder: SweepFolder) -> None:
 def test_one_that_has_ended_says_why(folder: SweepFolder) -> None:
     folder.append_run("ended", why="complete")
     assert watched(folder).stdout.endswith("Ended: complete.\n")
+
+
+def test_one_whose_lock_is_another_user_s_goes_on_as_long_as_it_writes(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SweepFolder, "at_work", lambda folder: None)  # root may open any lock
+    assert watched(folder).stdout.endswith("It goes on.\n")
+    monkeypatch.setattr("carsray.results.LATELY", -100.0)
+    assert "Cut off: nobody works on it" in watched(folder).stdout

@@ -35,6 +35,16 @@ def test_a_depth_among_the_choices_that_the_network_lacks_is_told() -> None:
         check(TEXT.replace("[0, 3,", "[0, 99,"))
 
 
+@pytest.mark.parametrize(("high", "fits"), [(19, True), (30, False)])
+def test_a_range_of_depths_that_goes_beyond_the_network_is_told(high: int, fits: bool) -> None:
+    text = TEXT.replace('{ choices = [0, 3, "all"] }', f"{{ low = 0, high = {high} }}")
+    if fits:
+        check(text)
+    else:
+        with pytest.raises(ConfigError, match="unfreeze_depth = 30: this network has 19 blocks"):
+            check(text)
+
+
 def test_a_missing_weights_file_is_told() -> None:
     with pytest.raises(WeightsError, match=r"nofile\.pth"):
         check(weights="nofile.pth")

@@ -55,6 +55,12 @@ def test_conditional_parameters_are_ranked_too() -> None:
     assert next(iter(found)) == "momentum"
 
 
+def test_a_start_point_outside_of_the_space_does_not_spoil_it() -> None:
+    outside = ({"optimizer": "rmsprop", "lr": 0.0}, 0.9)
+    found = importances(space_of(), [outside, *points_of(60, lambda v: float(v["optimizer"] == "sgd"))])
+    assert next(iter(found)) == "optimizer"
+
+
 def test_what_was_the_same_in_all_trials_is_left_out() -> None:
     points = [({"optimizer": "adam", "lr": 10**-n}, float(n)) for n in (1.0, 2.0, 3.0, 1.5)]
     assert importances(space_of(), points) == {"lr": pytest.approx(1)}

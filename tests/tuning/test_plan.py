@@ -1,3 +1,4 @@
+import pytest
 from tiny_sweeps import TEXT, space_of
 
 from carsray.tuning.plan import sample_configs
@@ -29,3 +30,28 @@ def test_a_space_without_start_points_is_drawn_from_alone() -> None:
     space = space_of(text)
     assert space.start == ()
     assert len(sample_configs(space, 3, seed=0)) == 3
+
+
+APART = """
+[fixed]
+backbone = "cnn"
+
+[search]
+image_size = { choices = [32, 64, 128] }
+lr = { low = 0.01, high = 0.1 }
+depth = { low = 3, high = 6 }
+"""
+"""A picture of 32 pixels cannot be halved six times."""
+
+
+def test_a_plan_leaves_out_what_does_not_fit_together() -> None:
+    configs = sample_configs(space_of(APART), 40, seed=0)
+    assert len(configs) == 40
+    assert {(config.image_size, config.depth) for config in configs} >= {(64, 6), (128, 6), (32, 5)}
+
+
+def test_of_very_many_trials_as_much_is_expected_of_each_as_of_many() -> None:
+    space = space_of()
+    (of_many, many), (of_more, more) = expected_epochs(space, 1000), expected_epochs(space, 1_000_000)
+    assert more == pytest.approx(1000 * many)
+    assert of_more == pytest.approx({rung: 1000 * count for rung, count in of_many.items()})

@@ -231,3 +231,16 @@ def test_a_trial_goes_on_with_the_parts_of_its_batches(
     recorder.on_trial_start(0, [], trial)
     recorder.on_trial_result(0, [], trial, {**result_of(1, 0.3, 0.3, snapshot=Parcel(b"of one epoch")), **metrics})
     assert recorder.going_on(0) == {"epoch": 1, "best": 0.3, "micro_batches": parts, "snapshot": b"of one epoch"}
+
+
+def test_a_trial_that_goes_on_from_an_earlier_epoch_has_not_reached_what_came_after(folder: SweepFolder) -> None:
+    recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
+    recorder.on_trial_start(0, [], trial)
+    for epoch, accuracy in enumerate((0.3, 0.2, 0.9), start=1):
+        recorder.on_trial_result(0, [], trial, result_of(epoch, accuracy, max(0.3, accuracy)))
+    folder.trial(0).cut_history(2)
+    trial.config["going_on"] = {"epoch": 2}
+    recorder.on_trial_start(0, [], trial)
+    row = recorder.rows[0]
+    assert (row.state, row.epochs, row.score, row.seconds) == ("running", 2, 0.3, 6.0)
+    assert folder.trial(0).read_state().epochs == 2
