@@ -55,7 +55,7 @@ class RunFolder(TrainingFolder):
 
     def read_answers(self, side: SplitName) -> dict[str, np.ndarray]:
         """The columns of answers-<side>.csv but the path."""
-        frame = pd.read_csv(self.root / f"answers-{side}.csv")
+        frame = pd.read_csv(self.root / f"answers-{side}.csv", encoding_errors="surrogateescape")
         return {str(name): frame[name].to_numpy() for name in frame.columns if name != "path"}
 
     def missing(self, run: Run) -> list[SplitName]:

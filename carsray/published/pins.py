@@ -67,14 +67,17 @@ def _concerns(name: str, experiment: Experiment) -> bool:
     return name in TrialConfig.model_fields and name not in strange
 
 
+USUAL = TrialConfig()
+"""What an experiment has that says nothing: a winner's file leaves out what is as usual."""
+
 Derived = dict[str, tuple[Value, str]]
 """Settings that follow from others: value and reason."""
 
 
 def _pack_size(experiment: Experiment, pinned: Values) -> Derived:
     """A picture of another size is cropped and shrunk in the same proportion."""
-    stored, seen = experiment.settings.get("pack_size"), experiment.settings.get("image_size")
-    if "image_size" not in pinned or "pack_size" in pinned or stored is None or seen is None:
+    stored, seen = experiment.settings.get("pack_size"), experiment.settings.get("image_size", USUAL.image_size)
+    if "image_size" not in pinned or "pack_size" in pinned or stored is None:
         return {}
     wanted = max(int(pinned["image_size"]), round(int(stored) * int(pinned["image_size"]) / int(seen)))
     return {"pack_size": (wanted, "pack_size keeps its proportion to image_size")}
@@ -82,10 +85,20 @@ def _pack_size(experiment: Experiment, pinned: Values) -> Derived:
 
 def _depth(experiment: Experiment, pinned: Values) -> Derived:
     """Another backbone is unfrozen to the same share of its blocks."""
-    old, new = experiment.settings.get("backbone"), pinned.get("backbone")
-    depth = experiment.settings.get("unfreeze_depth", "all")
+    old, new = experiment.settings.get("backbone", USUAL.backbone), pinned.get("backbone")
+    depth = experiment.settings.get("unfreeze_depth", USUAL.unfreeze_depth)
     if new is None or new == old or not isinstance(depth, int) or not depth or "unfreeze_depth" in pinned:
         return {}
     had, has = block_count(str(old)), block_count(str(new))
     same = max(1, round(depth * has / had))
-    return {"unfreeze_depth": (same, f"{experiment.id}: the last {same} of {new}'s {has} blocks, as {depth} of {had}")}
+    note = f"{experiment.id}: the last {same} of {new}'s {has} blocks, as {depth} of {had}"
+    followed: Derived = {"unfreeze_depth": (same, note)}
+    every = int(experiment.settings.get("unfreeze_every", USUAL.unfreeze_every))
+    if every and "unfreeze_every" not in pinned:
+        # One block at a time, as before, and as fast as that gets.
+        often = max(1, round(every * depth / same))
+        epochs = int(pinned.get("epochs", experiment.settings.get("epochs", USUAL.epochs)))
+        reached = min((epochs - 1) // often, same)
+        said = f"{experiment.id}: one block more every {often} epochs instead of {every}: {reached} by the last one"
+        followed["unfreeze_every"] = often, said
+    return followed

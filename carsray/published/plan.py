@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from carsray.config import TrialConfig
 from carsray.data.records import DataSplit
-from carsray.errors import CarsrayError
+from carsray.errors import CarsrayError, ConfigError
 from carsray.published.experiments import Experiment, Experiments
 
 SplitFor = Callable[[TrialConfig], DataSplit]
@@ -85,6 +85,7 @@ def make_plan(experiments: Sequence[Experiment], seeds: int, split_for: SplitFor
             try:
                 config = experiment.config()
                 split = split_for(config)
+                _check_sides(experiment, split)
                 runs += [Run(experiment, seed, experiment.config(seed), split) for seed in range(seeds)]
             except CarsrayError as error:
                 impossible[experiment.id] = str(error)
@@ -93,6 +94,23 @@ def make_plan(experiments: Sequence[Experiment], seeds: int, split_for: SplitFor
             impossible[experiment.id] = f"needs {experiment.embeddings}, which cannot run"
         elif experiment.embeddings is not None:
             sources = [run for run in runs if run.id == experiment.embeddings]
+            try:
+                for run in sources:
+                    _check_sides(experiment, run.split)
+            except CarsrayError as error:
+                impossible[experiment.id] = str(error)
+                continue
             runs += [Run(experiment, run.seed, run.config, run.split, run) for run in sources]
     order = {experiment.id: at for at, experiment in enumerate(experiments)}
     return Plan(tuple(sorted(runs, key=lambda run: (order[run.id], run.seed))), impossible)
+
+
+def _check_sides(experiment: Experiment, split: DataSplit) -> None:
+    """Raise ConfigError where there is nothing to report on, or fewer neighbours than are asked for."""
+    if missing := [side for side in experiment.splits if not getattr(split, side)]:
+        raise ConfigError(
+            f"there are no {missing[0]} pictures to report on. Share all of them out anew with --set split=70/15/15, "
+            "or leave this out with --set report=val"
+        )
+    if experiment.embeddings is not None and (k := experiment.retrieval().k) > len(split.train):
+        raise ConfigError(f"k = {k}: there are {len(split.train)} pictures of train. Use fewer neighbours: --set k=5")

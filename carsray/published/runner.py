@@ -81,8 +81,8 @@ class _Driver:
                 self._after_training(task.run)
             case Measured():
                 self._keep(task, event)
-            case Impossible(reason):
-                self._fail(task, reason)
+            case Impossible(reason, experiment):
+                self._fail(task, reason, experiment)
             case Ended(problem) if problem:
                 self._fail(task, problem)
 
@@ -92,9 +92,10 @@ class _Driver:
         if not self.folder.run(run).missing(run):
             self.view.done(run, f"accuracy {measured.metrics['accuracy']:.2%}")
 
-    def _fail(self, task: Task, reason: str) -> None:
-        """A training takes the searches of its embeddings with it."""
-        for run in task.reports or [task.run, *self.plan.searches_of(task.run)]:
+    def _fail(self, task: Task, reason: str, experiment: str = "") -> None:
+        """A training takes the searches of its embeddings with it; one search of several, which is named, none."""
+        concerned = task.reports or [task.run, *self.plan.searches_of(task.run)]
+        for run in [run for run in concerned if experiment in ("", run.id)]:
             if run.name not in self.failures and self.folder.run(run).missing(run):
                 own = run is task.run or bool(task.reports)
                 self.failures[run.name] = reason if own else f"needs {task.run.id}, which could not run"

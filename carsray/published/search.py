@@ -33,12 +33,16 @@ def search(
         sides: list[SplitName] = ["train", *dict.fromkeys(side for _, _, wanted in asked for side in wanted)]
         packs = {side: ensure_pack(getattr(split, side), config, run.cache) for side in sides}
         rows = {side: embed(network, pack, config, run) for side, pack in packs.items()}
-        for name, retrieval, wanted in asked:
+    except CarsrayError as error:
+        yield Impossible(str(error))
+        return
+    for name, retrieval, wanted in asked:
+        try:
             for side in wanted:
                 gallery, queries = (rows["train"], packs["train"].labels), (rows[side], packs[side].labels)
                 yield _measured(name, side, retrieval, gallery, queries)
-    except CarsrayError as error:
-        yield Impossible(str(error))
+        except CarsrayError as error:
+            yield Impossible(str(error), name)
 
 
 Embedded = tuple[np.ndarray, np.ndarray]

@@ -51,6 +51,8 @@ class Impossible:
     """This run cannot go on; the others do."""
 
     reason: str
+    experiment: str = ""
+    """Where several go together, which of them; none: all."""
 
 
 Event = Progress | EpochEnd | Saved | Trained | Impossible

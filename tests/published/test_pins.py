@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from carsray.errors import ConfigError
@@ -58,8 +60,18 @@ def test_a_depth_given_with_the_backbone_stays() -> None:
 
 
 def test_a_changed_depth_is_said() -> None:
-    _, notes = pin(ALMOG["transfer-densenet"], {"backbone": "mobilenet_v2"})
-    assert notes == ["transfer-densenet: the last 15 of mobilenet_v2's 19 blocks, as 4 of 5"]
+    changed, notes = pin(ALMOG["transfer-densenet"], {"backbone": "mobilenet_v2"})
+    assert notes == [
+        "transfer-densenet: the last 15 of mobilenet_v2's 19 blocks, as 4 of 5",
+        "transfer-densenet: one block more every 1 epochs instead of 2: 9 by the last one",
+    ]
+    assert changed.settings["unfreeze_every"] == 1
+
+
+def test_what_an_experiment_leaves_out_is_as_usual() -> None:
+    bare = replace(ALMOG["transfer-1"], settings={"unfreeze_depth": 9, "pack_size": 256})
+    assert pin(bare, {"backbone": "resnet101"})[0].settings["unfreeze_depth"] == 18  # of a ResNet-50
+    assert pin(bare, {"image_size": 112})[0].settings["pack_size"] == 128  # of 224
 
 
 def test_the_stored_picture_keeps_its_proportion_to_the_seen_one() -> None:
