@@ -4,6 +4,8 @@ import os
 import platform
 import shutil
 import tempfile
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -201,12 +203,21 @@ def wandb_login() -> str:
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
         if os.environ.get(name):
             return name
-    host = urlsplit(os.environ.get("WANDB_BASE_URL") or WANDB_URL).hostname
+    host = urlsplit(os.environ.get("WANDB_BASE_URL") or _wandb_server() or WANDB_URL).netloc
     for path in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
         with suppress(OSError, RuntimeError, NetrcParseError):  # not there, nobody's home, not readable as one
             if path and host in netrc(Path(path).expanduser()).hosts:
                 return path
     return ""
+
+
+def _wandb_server() -> str:
+    """The server of one's own that `wandb login --host` has noted; empty where there is none."""
+    folder = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb")
+    settings = ConfigParser(interpolation=None)
+    with suppress(OSError, RuntimeError, ConfigParserError, UnicodeDecodeError):
+        settings.read(folder.expanduser() / "settings", encoding="utf-8")
+    return settings.get("default", "base_url", fallback="")
 
 
 def _wandb() -> str:

@@ -51,8 +51,9 @@ def sources(folder: SweepFolder, facts: SweepFacts) -> Iterator[Source]:
         if root.name.startswith("seed-") or root.name == "twin":
             yield root, partial(retrain_run, root, facts)
     yield (path := folder.root / "finalists.csv"), partial(verdict_run, path, facts)
-    for path in sorted(folder.root.glob("retrieval*.csv")):
-        yield path, partial(retrieval_run, path, facts)
+    for name in ("retrieval.csv", "retrieval-leave-one-out.csv"):
+        if (path := folder.root / name).exists():
+            yield path, partial(retrieval_run, path, facts)
 
 
 def _stamp(place: Path) -> Stamp:

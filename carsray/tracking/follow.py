@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
@@ -68,7 +68,14 @@ def prepare(begin: Begin) -> tuple[Ready, str | None]:
 
 def _follow(folder: SweepFolder, way: Way, project: str, entity: str | None, connection: Connection) -> Ended:
     try:
-        with tracking_alone(folder):
+        with ExitStack() as stack:
+            while True:  # another may be sending all of an earlier part, which takes as long as it takes
+                try:
+                    stack.enter_context(tracking_alone(folder))
+                    break
+                except TrackingError as error:
+                    if connection.poll():
+                        return Ended(-1, str(error))
             _log_to(folder)
             facts = read_facts(folder)
             upkeep = upkeep_of(folder, way, project, entity)

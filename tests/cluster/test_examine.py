@@ -12,7 +12,7 @@ from carsray.cluster.examine import examine_driver, examine_node, read_problem, 
 @pytest.fixture(autouse=True)
 def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests may be logged in to W&B, or have set Ray up."""
-    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "NETRC", "RAY_AUTH_MODE"):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_CONFIG_DIR", "NETRC", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
@@ -107,6 +107,17 @@ def test_a_key_for_another_server_is_none(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("NETRC", str(netrc_of(tmp_path / "logins", "api.wandb.ai")))
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.com")
     assert examine_driver(tmp_path).wandb == ""
+
+
+def test_a_key_for_a_server_of_one_s_own_is_found_by_its_port_and_by_what_its_login_has_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = netrc_of(tmp_path / "logins", "wandb.corp:8080")
+    monkeypatch.setenv("NETRC", str(path))
+    assert examine_driver(tmp_path).wandb == ""
+    (tmp_path / "settings").write_text("[default]\nbase_url = http://wandb.corp:8080\n")
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    assert examine_driver(tmp_path).wandb == str(path)
 
 
 def test_a_netrc_file_that_is_none_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ def test_all_stages_of_a_sweep_are_runs(tmp_path: Path) -> None:
     training(folder.root / "retrain/seed-0", 0.5)
     training(folder.root / "retrain/twin", 0.5)
     (folder.root / "retrieval.csv").write_text(RETRIEVAL)
+    (folder.root / "retrieval-neighbours.csv").write_text("query,class,rank,neighbour,neighbour_class\na,b,1,c,d\n")
     runs = all_runs(folder, read_facts(folder))
     assert [run.job_type for run in runs] == ["trial"] * 3 + ["finalist"] + ["retrain"] * 2 + ["retrieval"]
     assert len({run.id for run in runs}) == len(runs)
