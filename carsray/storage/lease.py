@@ -23,6 +23,7 @@ from carsray.errors import StorageError
 from carsray.storage.place import Found, Place, TakenError, Version
 
 NAME = "lease.json"
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 RENEW_SECONDS = 15.0
 STALE_SECONDS = 60.0
 """Four renewals missed. Counted by the storage's clock."""
@@ -35,11 +36,19 @@ class Owner:
     host: str
     folder: str
     token: str
+    boot: str = ""
+    """Of the machine, by its kernel: names and paths are alike on machines made from one image."""
 
     @classmethod
     def of(cls, folder: Path) -> "Owner":
         """This process."""
-        return cls(socket.gethostname(), str(folder.resolve()), uuid4().hex)
+        boot = BOOT.read_text(encoding="utf-8").strip() if BOOT.exists() else ""  # none outside of Linux
+        return cls(socket.gethostname(), str(folder.resolve()), uuid4().hex, boot)
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """The same for all processes that have worked on one folder of one machine."""
+        return self.host, self.folder, self.boot
 
 
 class Lease:
@@ -108,13 +117,11 @@ def take_lease(
     place: Place,
     owner: Owner,
     tell: Callable[[str], None],
-    before: str = "",
     stale: float = STALE_SECONDS,
     pause: Callable[[float], Any] = time.sleep,
 ) -> Lease:
     """Take the lease at once where nobody has it; else wait until it is stale, and say so.
 
-    ``before`` is the token of the process that had it last for this folder, whose lock the caller has: it is gone.
     Raises StorageError where its owner renews it meanwhile, or the storage does not answer.
     """
     first: Found | None = None
@@ -125,7 +132,8 @@ def take_lease(
                 return Lease(place, owner, place.create(NAME, _content(owner)))
             holder, found = _owner(held[0]), held[1]
             left = stale - (place.probe() - found.modified).total_seconds()
-            if left <= 0 or (before and holder.token == before):
+            # Whoever worked on this very folder is gone: we have the folder's lock.
+            if left <= 0 or holder.place == owner.place:
                 return Lease(place, owner, place.replace(NAME, _content(owner), found.version))
         except TakenError:
             continue  # somebody was quicker; the next look shows who
@@ -141,7 +149,7 @@ def take_lease(
 
 
 def _content(owner: Owner, renewals: int = 0) -> bytes:
-    said = {"host": owner.host, "folder": owner.folder, "token": owner.token, "renewals": renewals}
+    said = {"host": owner.host, "folder": owner.folder, "token": owner.token, "boot": owner.boot, "renewals": renewals}
     return json.dumps(said | {"time": datetime.now().astimezone().isoformat(timespec="seconds")}).encode()
 
 
@@ -149,6 +157,6 @@ def _owner(content: bytes) -> Owner:
     """Whoever wrote this; nobody known where it cannot be read."""
     try:
         said = json.loads(content)
-        return Owner(str(said["host"]), str(said["folder"]), str(said["token"]))
+        return Owner(str(said["host"]), str(said["folder"]), str(said["token"]), str(said.get("boot", "")))
     except (ValueError, KeyError, TypeError):
         return Owner("another process", "", "")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from carsray.errors import ConfigError, ResultsError
-from carsray.files import append_line, write_json, write_text
+from carsray.files import append_line, write_json
 from carsray.progress import bar
 from carsray.results import SweepFolder, open_sweep
 from carsray.storage.address import Address, parse_address
@@ -64,8 +64,7 @@ def at_work(
         if not folder.settings.is_file() and place.read(LEASE) is None:
             require_record(place)  # before the lease, which would leave a trace of a name that is no sweep's
         owner = Owner.of(folder.root)
-        lease = take_lease(place, owner, tell, _last_token(folder))
-        write_text(_token_file(folder), owner.token)
+        lease = take_lease(place, owner, tell)
         try:
             if folder.settings.is_file():
                 require_no_newer(place, folder)
@@ -85,18 +84,6 @@ def _apart(storage: str, results: Path) -> Address:
     if address == parse_address(str(results)):
         raise ConfigError(f"--storage {storage}: is the results folder itself. Choose another place")
     return address
-
-
-def _token_file(folder: SweepFolder) -> Path:
-    """Beside the folder's lock, on this machine's disk: who had the lease for this folder last."""
-    return folder.root.with_name(f".{folder.name}.lease")
-
-
-def _last_token(folder: SweepFolder) -> str:
-    try:
-        return _token_file(folder).read_text(encoding="utf-8")
-    except OSError:
-        return ""
 
 
 def _note(folder: SweepFolder, storage: str) -> None:

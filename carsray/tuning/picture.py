@@ -75,7 +75,8 @@ class Outlook:
             return ""
         # Each trial to come takes an epoch at least, however far the others have gone.
         to_come = max(self.expected - trained, self.total - ended)
-        of_new = min(self.expected / self.total * (self.total - len(rows)), to_come)
+        # Those to come reach the first rung; who goes on from there costs as those so far: dear trials seldom do.
+        of_new = min((*self.space.rungs, self.space.epochs)[0] * (self.total - len(rows)), to_come)
         seconds = elapsed / done * (to_come + of_new * (dearer - 1))
         costs = np.array([row.seconds / row.epochs for row in rows if row.epochs])
         if len(costs) < ENOUGH:

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,18 +52,17 @@ def test_a_stale_one_is_taken_over_and_its_owner_notices(place: Place) -> None:
 
 
 def test_the_lease_of_a_process_that_died_in_the_same_folder_is_not_waited_for(place: Place, tmp_path: Path) -> None:
-    owner = Owner.of(tmp_path)
-    dead = take_lease(place, owner, print)
-    alive = take_lease(place, Owner.of(tmp_path), print, owner.token, pause=never)
+    dead = take_lease(place, Owner.of(tmp_path), print)
+    alive = take_lease(place, Owner.of(tmp_path), print, pause=never)
     dead.renew()
     assert dead.lost
     alive.release()
 
 
 def test_another_machine_of_the_same_name_and_with_the_same_folder_is_waited_for(place: Place, tmp_path: Path) -> None:
-    lease = take_lease(place, Owner.of(tmp_path), print)
+    lease = take_lease(place, replace(Owner.of(tmp_path), boot="of another machine"), print)
     with pytest.raises(StorageError, match="works on this sweep"):
-        take_lease(place, Owner.of(tmp_path), print, "an earlier one", pause=lambda seconds: lease.renew())
+        take_lease(place, Owner.of(tmp_path), print, pause=lambda seconds: lease.renew())
     lease.release()
 
 

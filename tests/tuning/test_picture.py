@@ -122,5 +122,5 @@ def test_the_trials_to_come_never_cost_less_than_nothing(told: list[tuple[int | 
 def test_the_time_left_knows_that_the_dear_trials_are_still_to_come() -> None:
     rows = [deep_row(n, 0, 2, 2.0) for n in range(5)] + [deep_row(n, 2, 2, 10.0) for n in range(5, 10)]
     outlook = Outlook(space_of(DEEP), total=20, expected=40.0)
-    # Ten trials took 60 s in one slot; ten at 9 and 17 s an epoch are to come, of two epochs each.
-    assert outlook.left(rows, 60).startswith("about 4 min 20 s left")
+    # Twenty epochs took 60 s; twenty are to come, of which ten, the first of each new trial, at 9 or 17 s.
+    assert outlook.left(rows, 60).startswith("about 2 min 40 s left")
