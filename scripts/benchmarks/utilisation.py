@@ -32,6 +32,7 @@ from carsray.data.records import DataSplit
 from carsray.results import SweepFolder
 from carsray.training.boundary import at_boundary
 from carsray.training.device import compute_dtype, resolve_device
+from carsray.training.forked import KEEP_HEAP, SHORT_SPIN
 from carsray.training.prefix_cache import PrefixCache, View
 from carsray.tuning.resources import Resources, share_out
 from carsray.tuning.sweep import read_record
@@ -101,6 +102,7 @@ def limits(
 ) -> dict[Shape, float]:
     """Of each shape, with as many processes at once as the sweep had; the mean of what they reach."""
     run, found = RunConfig(device=share.device, cache=settings.cache, threads=share.threads), {}
+    os.environ.update(KEEP_HEAP | SHORT_SPIN)  # as training processes have it: what is faster there is faster here
     with get_context("spawn").Pool(share.concurrent) as pool:
         for shape, config in shapes.items():
             jobs = [(config, split, run, seconds)] * share.concurrent
