@@ -53,19 +53,26 @@ def progress(folder: SweepFolder) -> dict[str, int]:
     return {"trials": sum(map(bool, epochs)), "epochs": sum(epochs)}
 
 
-def gone_on(folder: SweepFolder) -> str:
-    """That the sweep has gone on since its winner was named, in words; empty where it has not, or nobody knows.
+def read_finalists(folder: SweepFolder) -> dict[str, Any]:
+    """What finalists.json says; empty where there is none: no winner yet, or a person has written winner.toml.
 
-    Raises ResultsError where finalists.json cannot be read.
+    Raises ResultsError where it cannot be read.
     """
     path = folder.finalists_json
-    if not path.exists():  # no winner yet, or a person wrote winner.toml
-        return ""
+    if not path.exists():
+        return {}
     try:
-        among = dict(json.loads(path.read_text(encoding="utf-8"))).get("among")
-    except (OSError, ValueError, TypeError) as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("no JSON object")
+        return found
+    except (OSError, ValueError) as error:
         raise ResultsError(f"{path}: cannot be read ({error}). Restore it, or confirm the finalists again") from None
-    now = progress(folder)
+
+
+def gone_on(folder: SweepFolder) -> str:
+    """That the sweep has gone on since its winner was named, in words; empty where it has not, or nobody knows."""
+    among, now = read_finalists(folder).get("among"), progress(folder)
     if not among or among == now:
         return ""
     return (

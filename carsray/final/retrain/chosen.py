@@ -1,14 +1,11 @@
 """What is to be retrained: the winner that was confirmed, or a trial that a person names."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from carsray.config import TrialConfig
 from carsray.errors import ConfigError, ResultsError
 from carsray.final.confirm.finalists import fixed_length
-from carsray.final.confirm.record import settings_of
+from carsray.final.confirm.record import read_finalists, settings_of
 from carsray.published.experiments_file import load_experiments
 from carsray.published.splits import DECIDING
 from carsray.results import SweepFolder
@@ -65,25 +62,12 @@ def _winner(folder: SweepFolder) -> Chosen:
             "or retrain a trial unconfirmed with --trial N"
         )
     config = load_experiments(path).of(WINNER).config()
-    told = _finalists(folder.root / "finalists.json")
+    told = read_finalists(folder)
     losses = tuple(map(float, told.get("val_losses", ())))
     # What was repeated is not what a person has written there since. Older records name no settings.
     if not told or told.get("settings", settings_of(config)) != settings_of(config):
         return Chosen(config, False, None, losses)
     return Chosen(config, True, told.get("chosen"), losses, str(told.get("statement", "")))
-
-
-def _finalists(path: Path) -> dict[str, Any]:
-    """Empty where there is no such file: a person may have written winner.toml by hand."""
-    if not path.exists():
-        return {}
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ValueError("no JSON object")
-        return told
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: cannot be read ({error}). Restore it, or confirm the finalists again") from None
 
 
 def _trial(folder: SweepFolder, number: int) -> Chosen:
