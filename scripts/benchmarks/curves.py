@@ -2,8 +2,9 @@
 
     scripts/bench curves --data split.csv --trials 100 --set weights=backbone.pth --set image_size=64 --out curves.csv
 
-One row a trial: its number, the searched values, seconds, val/accuracy after each epoch (empty where it failed). The
-benchmarks `sampler` and `rungs` read such files. Goes on where an interrupted run of the same command stopped.
+One row a trial: its number, the searched values, seconds, and for each epoch val/accuracy after it and the loss of
+training in it (empty where it failed). The benchmarks `sampler` and `rungs` read such files; they need no losses. Goes
+on where an interrupted run of the same command stopped.
 """
 
 import argparse
@@ -34,18 +35,19 @@ def points(space: Space, trials: int, seed: int) -> list[Values]:
     return [suggest(space, study.ask(), {}) for _ in range(trials)]
 
 
-def record(job: tuple[int, Space, Values, int, DataSplit, Path]) -> tuple[int, list[float], float]:
-    """One trial, seeded as that of a sweep: its number, accuracy after each epoch, seconds."""
+def record(job: tuple[int, Space, Values, int, DataSplit, Path]) -> tuple[int, float, dict[str, float]]:
+    """One trial, seeded as that of a sweep: its number, seconds, and what each epoch gave by the name of its column."""
     number, space, values, seed, split, cache = job
     config = space.config(values, seed=derive(seed, "trial", number), view_seed=derive(seed, "views"))
-    began, curve = time.perf_counter(), []
+    began, found = time.perf_counter(), {}
     try:
         for event in fit(config, training_data(split, config, cache), RunConfig(cache=cache)):
             if isinstance(event, EpochResult):
-                curve.append(event.metrics["val/accuracy"])
+                found[f"epoch_{event.epoch}"] = round(event.metrics["val/accuracy"], 4)
+                found[f"loss_{event.epoch}"] = round(event.metrics["train/loss"], 4)
     except TrialFailed:
         pass  # its row ends where the loss did
-    return number, curve, time.perf_counter() - began
+    return number, time.perf_counter() - began, found
 
 
 def main() -> None:
@@ -61,12 +63,13 @@ def main() -> None:
         get_context("spawn").Pool(options.jobs) as pool,
         bar("Curves") as report,
     ):
-        table = csv.writer(file, lineterminator="\n")
+        each = [f"{column}_{n + 1}" for column in ("epoch", "loss") for n in range(space.epochs)]
+        table = csv.DictWriter(file, ["trial", *space.parameters, "seconds", *each], lineterminator="\n")
         if not done:
-            table.writerow(["trial", *space.parameters, "seconds", *(f"epoch_{n + 1}" for n in range(space.epochs))])
-        for count, (number, curve, seconds) in enumerate(pool.imap_unordered(record, jobs), start=1):
-            values = [drawn[number].get(name, "") for name in space.parameters]
-            table.writerow([number, *values, round(seconds, 1), *(round(score, 4) for score in curve)])
+            table.writeheader()
+        for count, (number, seconds, found) in enumerate(pool.imap_unordered(record, jobs), start=1):
+            values = {name: drawn[number].get(name, "") for name in space.parameters}
+            table.writerow({"trial": number, **values, "seconds": round(seconds, 1), **found})
             file.flush()
             report(count, len(jobs))
 

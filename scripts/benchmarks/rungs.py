@@ -76,7 +76,7 @@ def measure(options: argparse.Namespace) -> tuple[Figures, list[Condition]]:
     """The full file against itself and against the cheap one."""
     full, cheap = read(options.full), read(options.cheap)
     shared = full.index.intersection(cheap.index)
-    parameters = [name for name in full.columns if name != "seconds" and not name.startswith("epoch_")]
+    parameters = [name for name in full.columns if name != "seconds" and not name.startswith(("epoch_", "loss_"))]
     full, cheap = full.loc[shared], cheap.loc[shared]
     if not full[parameters].astype(str).equals(cheap[parameters].astype(str)):
         raise SystemExit("rungs: the two files hold different points. Record both with the same space and seed")
