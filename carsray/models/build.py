@@ -48,6 +48,12 @@ def depth_at(config: TrialConfig, epoch: int) -> int | Literal["all"]:
     return min((epoch - 1) // config.unfreeze_every, deepest)
 
 
+def trains_all(config: TrialConfig, epoch: int) -> bool:
+    """Whether nothing is frozen in an epoch, counted from 1: whatever a network began with, training can change."""
+    depth = depth_at(config, epoch)
+    return depth == "all" or depth == block_count(config.backbone)
+
+
 def _build_cnn(config: TrialConfig, num_classes: int) -> Network:
     if config.unfreeze_depth != "all":
         raise ConfigError(f"unfreeze_depth = {config.unfreeze_depth}: the cnn is trained whole; set it to 'all'")

@@ -1,5 +1,6 @@
 """A network as an ordered list of named blocks, cut in two at the boundary: a frozen prefix and a trained rest."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Network(nn.Module):
         self.blocks = parts.blocks
         self.embedding_size = parts.embedding_size
         self._parts = parts
+        self._digests: dict[str, bytes] = {}
         self.unfreeze(unfreeze_depth)
 
     def unfreeze(self, depth: int | Literal["all"]) -> None:
@@ -62,6 +64,8 @@ class Network(nn.Module):
             before, after = after[:1], after[1:]
         # A tuple, since modules set as attributes would enter the state dict a second time.
         self._views = _sequence([*frozen, *before]), _sequence(trained), _sequence(after)
+        kept = dict(self.prefix.named_children())
+        self._digests = {name: digest for name, digest in self._digests.items() if name in kept}
 
     @property
     def prefix(self) -> nn.Sequential:
@@ -85,6 +89,24 @@ class Network(nn.Module):
         self.neck.train(mode)
         self.prefix.eval()
         return self
+
+    def block_digest(self, name: str) -> bytes:
+        """What tells the values of a block of the prefix, by its name there, from others.
+
+        Hashed once: a block of the prefix does not change while it is in it.
+        """
+        if name not in self._digests:
+            digest = hashlib.blake2b(digest_size=16)
+            for tensor in self.prefix.get_submodule(name).state_dict().values():
+                digest.update(tensor.detach().cpu().contiguous().view(-1).numpy())
+            self._digests[name] = digest.digest()
+        return self._digests[name]
+
+    def prefix_digest(self) -> str:
+        """What tells the values of the prefix from others; empty where nothing is frozen."""
+        names = [name for name, _ in self.prefix.named_children()]
+        digests = b"".join(name.encode() + self.block_digest(name) for name in names)
+        return hashlib.blake2b(digests, digest_size=16).hexdigest() if names else ""
 
     def boundary(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) to activations at the boundary; without a prefix, the pictures themselves."""

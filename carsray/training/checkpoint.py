@@ -9,7 +9,7 @@ import safetensors.torch
 
 from carsray.config import TrialConfig, trial_config
 from carsray.errors import ResultsError
-from carsray.models.build import build_network, depth_at
+from carsray.models.build import build_network, depth_at, trains_all
 from carsray.models.network import Network
 from carsray.models.state import load_trainable_state, trainable_state
 from carsray.training.digest import KEY, UNKNOWN, checked_metadata, with_digest
@@ -34,6 +34,7 @@ def checkpoint_bytes(network: Network, info: CheckpointInfo) -> bytes:
         "config": info.config.model_dump_json(),
         "classes": json.dumps(info.classes),
         "epoch": str(info.epoch),
+        "prefix": network.prefix_digest(),
         KEY: UNKNOWN,
     }
     return with_digest(safetensors.torch.save(tensors, metadata))
@@ -42,7 +43,8 @@ def checkpoint_bytes(network: Network, info: CheckpointInfo) -> bytes:
 def load_checkpoint(path: Path) -> tuple[Network, CheckpointInfo]:
     """The network of a checkpoint, on the CPU, in eval mode; a frozen prefix is built from the config's weights.
 
-    Raises ResultsError for a file that is missing, cut short, damaged, or no checkpoint.
+    Without one they are not read: every value is in the checkpoint. Raises ResultsError for a file that is missing, cut
+    short, damaged, or no checkpoint, and where the weights give another prefix today; WeightsError where they are gone.
     """
     try:
         data = path.read_bytes()
@@ -57,7 +59,16 @@ def load_checkpoint(path: Path) -> tuple[Network, CheckpointInfo]:
         tuple(json.loads(metadata["classes"])),
         int(metadata["epoch"]),
     )
-    network = build_network(info.config, len(info.classes))
+    started = info.config
+    if trains_all(info.config, info.epoch):
+        started = info.config.model_copy(update={"weights": "none"})
+    network = build_network(started, len(info.classes))
     network.unfreeze(depth_at(info.config, info.epoch))
+    # Older checkpoints do not say what their prefix was.
+    if (wanted := metadata.get("prefix")) and network.prefix_digest() != wanted:
+        raise ResultsError(
+            f"{path}: was trained behind other frozen blocks than weights = {info.config.weights!r} gives now. Put "
+            "back the weights that it was trained with, or train it again"
+        )
     load_trainable_state(network, tensors)
     return network.eval(), info

@@ -223,12 +223,9 @@ class PrefixCache:
         return keys
 
     def _fingerprint(self, name: str, block: nn.Module) -> bytes:
-        """A block's structure and weights. Hashed once: a block of the prefix does not change while it is in it."""
+        """A block's structure and weights."""
         if name not in self._blocks:
-            digest = hashlib.blake2b(f"{name} {block}\n".encode(), digest_size=16)
-            for tensor in block.state_dict().values():
-                digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
-            self._blocks[name] = digest.digest()
+            self._blocks[name] = f"{name} {block}\n".encode() + self._network.block_digest(name)
         return self._blocks[name]
 
 

@@ -171,3 +171,17 @@ def test_a_copy_stands_on_its_own():
     for parameter in network.parameters():
         nn.init.zeros_(parameter)
     assert torch.equal(twin(pictures), expected)
+
+
+def test_a_block_that_was_trained_meanwhile_has_another_digest() -> None:
+    network = _small(depth=2).train()
+    before = network.prefix_digest()
+    network.unfreeze(5)
+    deeper = network.prefix_digest()
+    _step(network)
+    network.unfreeze(2)
+    assert len({before, deeper, network.prefix_digest()}) == 3
+    network.unfreeze(5)
+    assert network.prefix_digest() == deeper
+    network.unfreeze("all")
+    assert network.prefix_digest() == ""

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors
 import safetensors.torch
 import torch
 from tiny_training import config_of
@@ -97,3 +98,38 @@ def test_a_single_changed_bit_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(ResultsError, match="it is not what was written"):
         load_checkpoint(path)
+
+
+def weights_file(path: Path, seed: int) -> Path:
+    torch.save(build_network(config_of(**FROZEN, seed=seed), 3).backbone.state_dict(), path)
+    return path
+
+
+def test_a_prefix_of_weights_that_were_overwritten_is_refused(tmp_path: Path) -> None:
+    weights = weights_file(tmp_path / "backbone.pth", seed=1)
+    path = saved(tmp_path / "checkpoint.safetensors", **FROZEN | {"weights": str(weights)})
+    load_checkpoint(path)
+    weights_file(weights, seed=22)
+    with pytest.raises(ResultsError, match=r"other frozen blocks than weights = .*backbone\.pth' gives now"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_that_says_nothing_of_its_prefix_is_loaded(tmp_path: Path) -> None:
+    path = saved(tmp_path / "checkpoint.safetensors", **FROZEN)
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    del metadata["prefix"]
+    older = safetensors.torch.save(safetensors.torch.load(path.read_bytes()), metadata | {KEY: UNKNOWN})
+    path.write_bytes(with_digest(older))
+    load_checkpoint(path)
+
+
+@pytest.mark.parametrize("depth", ["all", 19])
+def test_where_every_block_is_trained_the_first_weights_are_not_needed(depth: Any, tmp_path: Path) -> None:
+    weights = weights_file(tmp_path / "backbone.pth", seed=1)
+    network, info, pictures = trained(**FROZEN | {"weights": str(weights), "unfreeze_depth": depth})
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(checkpoint_bytes(network, info))
+    weights.unlink()
+    with torch.inference_mode():
+        assert torch.equal(load_checkpoint(path)[0](pictures), network(pictures))
