@@ -29,6 +29,12 @@ KNOWN_AS = {
 DERIVED = ("seed", "view_seed")
 """Set per trial from the sweep's seed, so no space may name them."""
 
+OF_THE_CNN = {
+    *("depth", "width", "batchnorm", "spatial_dropout", "spatial_dropout_blocks"),
+    *("pooling", "hidden", "hidden_batchnorm", "init"),
+}
+"""Settings that mean nothing to a torchvision backbone."""
+
 
 def unknown_setting(name: str, others: Collection[str] = ()) -> str | None:
     """What is wrong with the name of a setting, or None; ``others`` are allowed beside those of TrialConfig."""

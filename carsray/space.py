@@ -12,6 +12,11 @@ Value = bool | int | float | str
 Values = dict[str, Value]
 
 
+def same(one: object, other: object) -> bool:
+    """Whether two values of a setting are one: 1 is 1.0, but not true."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
 class Objective(BaseModel):
     """When trials are compared. What they are ranked by is always val/accuracy_best."""
 
@@ -39,6 +44,12 @@ class Parameter:
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     """Active only if each of these choices has one of these values."""
 
+    @property
+    def ends(self) -> tuple[Value, ...]:
+        """The choices, or the ends of the range."""
+        kind = int if self.integer else float
+        return self.choices or (kind(self.low), kind(self.high))
+
     def active(self, values: Mapping[str, Value]) -> bool:
         """Whether this parameter exists beside the other values."""
         return all(values.get(name) in allowed for name, allowed in self.when.items())
@@ -46,7 +57,8 @@ class Parameter:
     def contains(self, value: object) -> bool:
         """Whether the value lies in the range or among the choices."""
         if self.choices:
-            return any(value == choice and type(value) is type(choice) for choice in self.choices)
+            fits = not (self.integer and isinstance(value, float))
+            return fits and any(same(value, choice) for choice in self.choices)
         if isinstance(value, bool) or not isinstance(value, int if self.integer else int | float):
             return False
         return self.low <= value <= self.high
@@ -82,6 +94,11 @@ class Space:
         """The values of the parameters that exist at this point, in the order of the file."""
         all_values = {**self.fixed, **values}
         return {n: values[n] for n, p in self.parameters.items() if n in values and p.active(all_values)}
+
+    @property
+    def first(self) -> Values:
+        """The first start point; where there is none, of each parameter its first choice or low end."""
+        return self.start[0] if self.start else {name: p.ends[0] for name, p in self.parameters.items()}
 
     def beginning_with(self, values: Mapping[str, Value]) -> "Space":
         """The same space with this point before its other ones; its values may lie outside of what is searched."""

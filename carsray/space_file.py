@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from carsray.config import explain
+from carsray.config import TOGETHER, TrialConfig, explain
 from carsray.errors import ConfigError
-from carsray.settings import is_integer, not_allowed, unknown_setting
-from carsray.space import Objective, Parameter, Space, Value, Values
+from carsray.settings import OF_THE_CNN, is_integer, not_allowed, unknown_setting
+from carsray.space import Objective, Parameter, Space, Value, Values, same
 from carsray.toml_lines import Problems, parse_toml, read_toml_text
 
 SPLITTING = ("classes", "split", "split_seed", "holdout")
@@ -45,6 +45,7 @@ class _Reader:
         sections = [self._section(name) for name in ("objective", "fixed", "search")]
         objective, fixed = self._objective(sections[0]), self._fixed(sections[1])
         parameters = self._search(sections[2])
+        self._check_use(fixed, parameters)
         start = [*self._default(parameters), *self._start(parameters)]
         space = Space(Path(self.problems.place).stem, text, objective, fixed, parameters, _distinct(start), self.pinned)
         if not self.problems:
@@ -102,6 +103,21 @@ class _Reader:
                     parameters[name] = parameter
         return {name: replace(p, when=self._resolve_when(p, parameters)) for name, p in parameters.items()}
 
+    def _check_use(self, fixed: Values, parameters: dict[str, Parameter]) -> None:
+        """Report settings of the CNN where another network is asked for: they would do nothing, and not say so."""
+        backbone = fixed.get("backbone", TrialConfig.model_fields["backbone"].default)
+        if backbone == "cnn" or ("backbone" in self.table["search"] and "backbone" not in self.pinned):
+            return
+        problem = f"is for backbone = 'cnn' alone, and here it is {backbone!r}. Leave it out"
+        if pinned := next((name for name in self.pinned if name in OF_THE_CNN), None):
+            raise ConfigError(f"--set {pinned}={self.pinned[pinned]}: {problem}")
+        if "backbone" in self.table["search"]:
+            return  # the file is right without the pin
+        told = {name for name, parameter in parameters.items() if "backbone" in parameter.when}
+        for section in ("fixed", "search"):
+            for name in (OF_THE_CNN & self.table[section].keys()) - told:
+                self._say(section, name, f"{name}: {problem}")
+
     def _parameter(self, name: str, entry: Any) -> Parameter | None:
         problem = self._shape(name, entry) or self._bounds(name, entry)
         if not problem:
@@ -141,7 +157,7 @@ class _Reader:
         values = entry.get("choices", [entry.get("low"), entry.get("high")])
         if not isinstance(values, list) or not values:
             return "choices must be a list with at least one value"
-        if "choices" in entry and len({repr(v) for v in values}) < len(values):
+        if "choices" in entry and any(same(one, other) for one, other in itertools.combinations(values, 2)):
             return f"choices {values!r} repeat a value"
         if "choices" not in entry:
             numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
@@ -170,6 +186,8 @@ class _Reader:
             if not allowed:
                 bad(f"{name} = [] is never true. List at least one value")
             elif name in self.pinned or name in self.table["fixed"]:
+                if wrong := [v for v in allowed if not unknown_setting(name) and not_allowed(name, v)]:
+                    bad(f"{name} = {wrong[0]!r}: {not_allowed(name, wrong[0])}")
                 resolved[name] = allowed
             elif name in self.table["search"] and not controls:
                 continue  # wrong itself, and reported
@@ -214,8 +232,8 @@ class _Reader:
         return {**defaults, **good}
 
     def _check_points(self, space: Space) -> None:
-        """Settings that are allowed alone may not fit together: try the corners and every start point."""
-        for number, point in enumerate([*space.start, *corners(space.parameters.values())]):
+        """Settings that are allowed alone may not fit together: try every start point, and all that may meet."""
+        for number, point in enumerate([*space.start, *meetings(space.parameters)]):
             try:
                 space.config(point)
             except ValidationError as error:
@@ -244,16 +262,9 @@ def parse_value(text: str) -> Value:
     return value if isinstance(value, bool | int | float | str) else text
 
 
-def corners(parameters: Iterable[Parameter]) -> Iterator[Values]:
-    """Points made of extreme values; the first is every parameter's first choice or low end."""
-    sides = [
-        (p.choices[0], p.choices[-1]) if p.choices else (_number(p, p.low), _number(p, p.high)) for p in parameters
-    ]
-    names = [p.name for p in parameters]
-    pairs = itertools.product((0, 1), repeat=2)
-    for even, odd in pairs:
-        yield {n: side[odd if i % 2 else even] for i, (n, side) in enumerate(zip(names, sides, strict=True))}
-
-
-def _number(parameter: Parameter, value: float) -> Value:
-    return int(value) if parameter.integer else float(value)
+def meetings(parameters: Mapping[str, Parameter]) -> Iterator[Values]:
+    """Every way in which settings that have to fit together can meet, beside what they are searched under."""
+    bound = [parameter for name, parameter in parameters.items() if name in TOGETHER]
+    names = dict.fromkeys(name for p in bound for name in (*p.when, p.name) if name in parameters)
+    for values in itertools.product(*(parameters[name].ends for name in names)):
+        yield dict(zip(names, values, strict=True))

@@ -44,7 +44,7 @@ class Lines:
 def read_toml_text(path: Path) -> str:
     """The text of a file a person edits. Raises SpaceError where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise SpaceError(str(path), [f"cannot be read: {reason}. Give the path of a .toml file"]) from None

@@ -1,3 +1,4 @@
+import itertools
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from carsray.config import TrialConfig
 from carsray.errors import ConfigError, SpaceError
 from carsray.space import Space, Value
-from carsray.space_file import corners, load_space, parse_space, parse_value
+from carsray.space_file import load_space, meetings, parse_space, parse_value
 
 GOOD = """\
 # How deep to fine-tune MobileNetV2.
@@ -191,6 +192,13 @@ MISTAKES = [
     ("no choices", "[search]\nlr={choices=[]}", 2, "lr: choices must be a list with at least one value"),
     ("choices no list", "[search]\nlr={choices=0.1}", 2, "lr: choices must be a list with at least one value"),
     ("a choice twice", "[search]\nlr={choices=[0.1,0.1]}", 2, "lr: choices [0.1, 0.1] repeat a value"),
+    ("a choice twice, as another number", "[search]\nlr={choices=[1,1.0]}", 2, "lr: choices [1, 1.0] repeat a value"),
+    (
+        "a whole number with a point",
+        "[search]\nbatch_size={choices=[16,32],default=16.0}",
+        2,
+        "default = 16.0 is outside. Allowed: one of 16, 32",
+    ),
     (
         "strange choice",
         "[search]\noptimizer={choices=['sgd','lion']}",
@@ -252,6 +260,12 @@ MISTAKES = [
         "[search]\noptimizer={choices=['sgd','adam']}\nmomentum={low=0,high=0.9,when={optimizer=['sgd','rmsprop']}}",
         3,
         "momentum: when optimizer = 'rmsprop', which is not among its choices ['sgd', 'adam']",
+    ),
+    (
+        "when what is fixed is never so",
+        "[fixed]\noptimizer='sgd'\n[search]\nmomentum={low=0,high=0.9,when={optimizer='SGD'}}",
+        4,
+        "momentum: when optimizer = 'SGD': Input should be 'adam', 'adamw'",
     ),
     (
         "when a conditional one",
@@ -420,12 +434,68 @@ def test_a_value_is_read_as_toml_or_else_as_text(text: str, value: Value) -> Non
     assert type(parse_value(text)) is type(value)
 
 
-def test_corners_are_extremes_of_the_right_type() -> None:
-    found = list(corners(parse(GOOD).parameters.values()))
-    assert found[0] == {"unfreeze_depth": 0, "optimizer": "sgd", "lr": 1e-4, "momentum": 0.8, "batch_size": 16}
-    assert found[-1] == {"unfreeze_depth": "all", "optimizer": "adamw", "lr": 0.1, "momentum": 0.98, "batch_size": 64}
-    assert {type(point["batch_size"]) for point in found} == {int}
-    assert len({json.dumps(point) for point in found}) == 4
+def test_without_a_start_point_the_first_has_low_ends_of_the_right_type() -> None:
+    first = parse("[search]\nbatch_size={low=16,high=64}\nlr={low=1,high=2}\noptimizer={choices=['sgd','adam']}").first
+    assert first == {"batch_size": 16, "lr": 1.0, "optimizer": "sgd"}
+    assert [type(value) for value in first.values()] == [int, float, str]
+
+
+TOO_DEEP = ["depth = { low = 2, high = 6 }", "image_size = { choices = [64, 32, 128] }", "lr = { low = 0.1, high = 1 }"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_settings_that_do_not_fit_together_are_refused_in_any_order(order: tuple[int, ...]) -> None:
+    text = "[fixed]\nbackbone = 'cnn'\n[search]\n" + "\n".join(TOO_DEEP[at] for at in order)
+    (problem,) = problems(text)
+    assert "depth 6 halves the picture to nothing at image_size 32" in problem
+    assert "lr" not in problem
+
+
+def test_a_condition_can_keep_apart_what_does_not_fit_together() -> None:
+    search = "backbone={choices=['resnet18','cnn']}\ndepth={low=2,high=6,when={backbone='cnn'}}\n"
+    assert "at image_size 32" in problems(f"[fixed]\nimage_size=32\n[search]\n{search}")[0]
+    space = parse(f"[fixed]\nimage_size=64\n[search]\n{search}")
+    assert {point["backbone"] for point in meetings(space.parameters)} == {"cnn", "resnet18"}
+    parse(f"[fixed]\nimage_size=32\n[search]\n{search}", backbone="resnet18")
+
+
+@pytest.mark.parametrize("backbone", [None, "resnet18"])
+def test_settings_of_the_cnn_are_refused_beside_another_backbone(backbone: str | None) -> None:
+    text = "[fixed]\nhidden = 256\n[search]\nlr = { low = 0.1, high = 1 }\ndepth = { low = 3, high = 5 }\n"
+    parse(text, backbone="cnn")
+    found = problems(text, **({"backbone": backbone} if backbone else {}))
+    there = backbone or TrialConfig().backbone
+    assert found == [
+        f"line {line}: {name}: is for backbone = 'cnn' alone, and here it is {there!r}. Leave it out"
+        for line, name in ((2, "hidden"), (5, "depth"))
+    ]
+
+
+def test_a_pinned_setting_of_the_cnn_is_refused_beside_another_backbone() -> None:
+    with pytest.raises(ConfigError, match=r"^--set hidden=256: is for backbone = 'cnn' alone, and here it is 'mobilen"):
+        parse(GOOD, hidden=256)
+
+
+@pytest.mark.parametrize("where", ["[search]\nbackbone={choices=['cnn','resnet18']}", "[fixed]\nbackbone = 'cnn'"])
+def test_a_file_for_both_kinds_of_network_may_be_pinned_to_one(where: str) -> None:
+    text = f"{where}\n[search.depth]\nlow = 3\nhigh = 5\nwhen = {{ backbone = 'cnn' }}\n"
+    space = parse(text, backbone="resnet18")
+    assert space.config({"depth": 3}).depth == TrialConfig().depth
+
+
+@pytest.mark.parametrize(("value", "same"), [("1.0", True), ("1", True), ("true", False), ("1.5", False)])
+def test_a_number_is_the_same_choice_however_it_is_written(value: str, same: bool) -> None:
+    text = f"[search]\nhead_lr_factor = {{ choices = [1, 10], default = {value} }}"
+    if same:
+        assert parse(text).start == ({"head_lr_factor": 1},)
+    else:
+        assert "is outside. Allowed: one of 1, 10" in problems(text)[0]
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "cars.toml"
+    path.write_text(GOOD, encoding="utf-8-sig")
+    assert load_space(path).text == GOOD
 
 
 RANGES = {
@@ -483,7 +553,8 @@ def exists(entry: dict[str, Any], point: dict[str, Value]) -> bool:
 
 @given(a_search())
 def test_a_valid_space_is_read_as_it_was_written(search: dict[str, dict[str, Any]]) -> None:
-    space = parse("[search]\n" + "\n".join(f"{name} = {toml(entry)}" for name, entry in search.items()))
+    lines = "\n".join(f"{name} = {toml(entry)}" for name, entry in search.items())
+    space = parse(f"[fixed]\nbackbone = 'cnn'\n[search]\n{lines}")
     assert list(space.parameters) == list(search)
     for name, entry in search.items():
         found = space.parameters[name]
@@ -497,8 +568,10 @@ def test_a_valid_space_is_read_as_it_was_written(search: dict[str, dict[str, Any
 
 @given(a_search())
 def test_the_points_of_a_valid_space_become_configs(search: dict[str, dict[str, Any]]) -> None:
-    space = parse("[search]\n" + "\n".join(f"{name} = {toml(entry)}" for name, entry in search.items()))
-    for point in [*space.start, *corners(space.parameters.values())]:
+    lines = "\n".join(f"{name} = {toml(entry)}" for name, entry in search.items())
+    space = parse(f"[fixed]\nbackbone = 'cnn'\n[search]\n{lines}")
+    ends = ({name: p.ends[side] for name, p in space.parameters.items()} for side in (0, -1))
+    for point in [*space.start, *ends]:
         config = space.config(point)
         for name, entry in search.items():
             expected = point[name] if exists(entry, point) else TrialConfig.model_fields[name].default

@@ -180,9 +180,7 @@ def _resolved(weights: Value) -> Value:
 
 def first_config(space: Space) -> TrialConfig:
     """The config of the first start point; where there is none, of each parameter's first value."""
-    from carsray.space_file import corners
-
-    return space.config(space.start[0] if space.start else next(iter(corners(space.parameters.values()))))
+    return space.config(space.first)
 
 
 def data_source(text: str) -> str:

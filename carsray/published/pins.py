@@ -7,16 +7,11 @@ from carsray.config import TrialConfig
 from carsray.errors import ConfigError
 from carsray.models.backbones import block_count
 from carsray.published.experiments import Experiment, Reporting, Retrieval
-from carsray.settings import not_allowed, unknown_setting
+from carsray.settings import OF_THE_CNN, not_allowed, unknown_setting
 from carsray.space import Value, Values
 
 OF_BACKBONES = {"backbone", "weights", "unfreeze_depth", "unfreeze_every"}
 """Settings that mean nothing to the CNN."""
-OF_THE_CNN = {
-    *("depth", "width", "batchnorm", "spatial_dropout", "spatial_dropout_blocks"),
-    *("pooling", "hidden", "hidden_batchnorm", "init"),
-}
-"""Settings that mean nothing to a torchvision backbone."""
 
 
 def check_pins(pins: Mapping[str, Value]) -> None:

@@ -7,7 +7,7 @@ from carsray.errors import ConfigError
 from carsray.published.experiments import Experiment
 from carsray.published.experiments_file import find_experiments, load_experiments
 from carsray.published.pins import pin
-from carsray.settings import DERIVED
+from carsray.settings import DERIVED, OF_THE_CNN
 from carsray.space import Space, Value, Values
 from carsray.space_file import load_space, parse_space
 from carsray.toml_lines import toml_line
@@ -40,7 +40,8 @@ def space_from(path: Path, origin: str, pins: Mapping[str, Value]) -> Space:
             f"--from {origin}: is for {published.backbone}, and {path} for {searched_for}; choose a space for the same"
             f" backbone, or --set backbone={searched_for}"
         )
-    values: Values = {name: value for name, value in published.model_dump().items() if value is not None}
+    idle = OF_THE_CNN if published.backbone != "cnn" else set()
+    values: Values = {n: value for n, value in published.model_dump().items() if value is not None and n not in idle}
     kept = {name: value for name, value in values.items() if name not in (*space.parameters, *DERIVED)}
     space = load_space(path, {**kept, **pins}).beginning_with(values)
     found = space.config(space.start[0]).model_dump()

@@ -8,7 +8,6 @@ from carsray.errors import CarsrayError
 from carsray.models.build import build_network
 from carsray.models.network import Network
 from carsray.space import Space, Value
-from carsray.space_file import corners
 
 DECIDING = ("backbone", "weights", "unfreeze_depth")
 """The settings that can make a network impossible."""
@@ -19,11 +18,10 @@ def check_networks(space: Space) -> None:
 
     Raises WeightsError for weights that cannot be had or do not fit, ConfigError for a depth that a network lacks.
     """
-    base = space.start[0] if space.start else next(corners(space.parameters.values()))
     built: dict[tuple[Value, Value], Network] = {}
     for choices in itertools.product(*(_choices(space, name) for name in DECIDING)):
         chosen = {name: value for name, value in zip(DECIDING, choices, strict=True) if value is not None}
-        config = space.config({**base, **chosen})
+        config = space.config({**space.first, **chosen})
         kind = config.backbone, config.weights
         if kind not in built or config.backbone == "cnn":
             built[kind] = build_network(config, num_classes=2)
