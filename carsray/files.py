@@ -1,10 +1,13 @@
 """Writing files so that a reader never sees half of one."""
 
+import csv
+import io
 import json
 import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from carsray.errors import ResultsError
 
@@ -33,6 +36,24 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, default=str) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a table, whole or not at all, whatever bytes the names of files and folders in it are made of."""
+    text = io.StringIO()
+    table = csv.writer(text)  # its own line end, CRLF: with another it would not quote a CR within a name
+    table.writerow(header)
+    table.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_csv(path: Path, errors: Literal["surrogateescape", "replace"]) -> list[dict[str, str]]:
+    """The lines of a table by column: names as Python has them, or as they can be shown.
+
+    Raises OSError, and csv.Error for what is no table.
+    """
+    with path.open(encoding="utf-8", errors=errors, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def append_line(path: Path, line: str) -> None:

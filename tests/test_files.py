@@ -1,11 +1,12 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 from full_disk import full_disk
 
 from carsray.errors import ResultsError
-from carsray.files import append_line, write_bytes, write_json, write_text
+from carsray.files import append_line, read_csv, write_bytes, write_csv, write_json, write_text
 
 
 def test_a_file_and_its_folders_are_written(tmp_path: Path) -> None:
@@ -79,3 +80,11 @@ def test_a_file_that_holds_nothing_but_a_cut_line_begins_anew(tmp_path: Path) ->
     (tmp_path / "log").write_text('{"epo')
     append_line(tmp_path / "log", "first")
     assert (tmp_path / "log").read_text() == "first\n"
+
+
+def test_a_table_keeps_names_of_any_bytes(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"\xff.jpg"), 'a,"b".jpg', "c\rd\ne.jpg", "NA"]
+    write_csv(tmp_path / "t.csv", ("path", "row"), ((name, row) for row, name in enumerate(names)))
+    assert [line["path"] for line in read_csv(tmp_path / "t.csv", "surrogateescape")] == names
+    assert [line["row"] for line in read_csv(tmp_path / "t.csv", "replace")] == ["0", "1", "2", "3"]
+    assert read_csv(tmp_path / "t.csv", "replace")[0]["path"] == "\N{REPLACEMENT CHARACTER}.jpg"

@@ -90,11 +90,11 @@ def _batches(paths: Iterator[Path]) -> Iterator[list[Path]]:
 
 
 def _print_json(path: Path, answer: "Prediction") -> None:
-    click.echo(json.dumps({"image": str(path), **asdict(answer)}, default=str, ensure_ascii=False))
+    click.echo(json.dumps({"image": click.format_filename(path), **asdict(answer)}, default=str, ensure_ascii=False))
 
 
 def _print_text(path: Path, answer: "Prediction") -> None:
-    click.echo(path)
+    click.echo(click.format_filename(path))
     for guess in answer.guesses:
         click.echo(f"  {guess.probability:7.1%}  {guess.name}")
     for at, near in enumerate(answer.neighbours):

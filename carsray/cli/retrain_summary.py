@@ -1,14 +1,13 @@
 """What a retrain says at its end."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from carsray.files import read_csv
 from carsray.final.retrain.folder import RetrainFolder
 from carsray.tuning.picture import duration
 
@@ -33,7 +32,7 @@ def print_retrain(folder: RetrainFolder, record: dict[str, Any]) -> None:
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no edge
     console.print(_table(record))
-    for line in (*_lines(record), *_weakest(folder)):
+    for line in (*_lines(record), *weakest(folder)):
         console.print(line)
     console.print()
     for path, what in (
@@ -113,20 +112,12 @@ def _of_cost(cost: dict[str, Any]) -> str:
     )
 
 
-def _weakest(folder: RetrainFolder) -> Iterator[str]:
+def weakest(folder: RetrainFolder) -> Iterator[str]:
     """The pairs confused most often, and the classes found worst."""
-    pairs = _rows(folder.root / "confused-test.csv")[:SHOWN]
+    pairs = read_csv(folder.root / "confused-test.csv", "replace")[:SHOWN]
     if pairs:
         told = (f"{row['true']} for {row['taken_for']} ({row['times']} of {row['of']})" for row in pairs)
         yield escape(f"Most often confused: {'; '.join(told)}")
-    classes = sorted((row for row in _rows(folder.classes) if row["pictures"]), key=lambda row: row["f1"])[:SHOWN]
-    yield escape(f"Weakest classes by F1: {'; '.join(f'''{row['class']} {row['f1']:.2f}''' for row in classes)}")
-
-
-def _rows(path: Path) -> Sequence[dict[str, Any]]:
-    names = dict.fromkeys(("class", "true", "taken_for"), str)
-    try:
-        frame = pd.read_csv(path, dtype=names, keep_default_na=False)  # a class may be called NA
-    except pd.errors.EmptyDataError:
-        return []
-    return frame.to_dict("records")  # type: ignore[return-value]  # keyed by the names of columns
+    there = (row for row in read_csv(folder.classes, "replace") if int(row["pictures"]))
+    told = (f"{row['class']} {float(row['f1']):.2f}" for row in sorted(there, key=lambda row: float(row["f1"]))[:SHOWN])
+    yield escape(f"Weakest classes by F1: {'; '.join(told)}")

@@ -1,19 +1,18 @@
 """results/<name>/ of a reproduction: what was asked, every run, and the tables and charts made of them."""
 
 import json
-from dataclasses import asdict
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from carsray.data.records import Row, SplitName
 from carsray.errors import ResultsError
-from carsray.files import write_bytes, write_json, write_text
+from carsray.files import read_csv, write_bytes, write_csv, write_json
 from carsray.published.plan import Run
 from carsray.published.work import Measured
-from carsray.training.answers import confusion, most_confused
+from carsray.training.answers import Confused, confusion, most_confused
 from carsray.training.folder import TrainingFolder
 
 
@@ -41,8 +40,9 @@ class RunFolder(TrainingFolder):
     def write_measured(self, measured: Measured, rows: tuple[Row, ...], classes: tuple[str, ...]) -> None:
         """Every answer, the confusion matrix, the most confused pairs, and, last, the metrics."""
         side, answers = measured.split, measured.answers
-        frame = pd.DataFrame({"path": [row.path for row in rows], **answers})
-        write_text(self.root / f"answers-{side}.csv", frame.to_csv(index=False))
+        paths = [row.path for row in rows]
+        lines = zip(paths, *answers.values(), strict=True)
+        write_csv(self.root / f"answers-{side}.csv", ("path", *answers), lines)
         write_confusion(self.root, side, answers["predicted"], answers["label"], classes)
         write_json(self.metrics, self.read_metrics() | {side: measured.metrics})
 
@@ -55,8 +55,9 @@ class RunFolder(TrainingFolder):
 
     def read_answers(self, side: SplitName) -> dict[str, np.ndarray]:
         """The columns of answers-<side>.csv but the path."""
-        frame = pd.read_csv(self.root / f"answers-{side}.csv", encoding_errors="surrogateescape")
-        return {str(name): frame[name].to_numpy() for name in frame.columns if name != "path"}
+        lines = read_csv(self.root / f"answers-{side}.csv", "surrogateescape")
+        kinds = {name: int if name in ("label", "predicted") else float for name in lines[0] if name != "path"}
+        return {name: np.array([kind(line[name]) for line in lines]) for name, kind in kinds.items()}
 
     def missing(self, run: Run) -> list[SplitName]:
         """The parts of the data that this run was not measured on yet."""
@@ -69,9 +70,10 @@ def write_confusion(
 ) -> None:
     """Write how often each class was taken for each, and the pairs confused most often, of class numbers (N,)."""
     counts = confusion(predicted, labels, len(classes))
-    write_text(root / f"confusion-{side}.csv", pd.DataFrame(counts, classes, classes).to_csv())
-    pairs = pd.DataFrame([asdict(pair) for pair in most_confused(counts, classes)])
-    write_text(root / f"confused-{side}.csv", pairs.to_csv(index=False))
+    rows = ((name, *row) for name, row in zip(classes, counts, strict=True))
+    write_csv(root / f"confusion-{side}.csv", ("", *classes), rows)
+    header = [field.name for field in fields(Confused)]
+    write_csv(root / f"confused-{side}.csv", header, map(astuple, most_confused(counts, classes)))
 
 
 class ReproductionFolder:

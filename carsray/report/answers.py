@@ -1,17 +1,18 @@
 """Whose answers the mistakes are read from: the final model's, the winner's repetitions', or the best trial's."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from carsray.config import RunConfig
 from carsray.data.batches import eval_batches
 from carsray.data.pack import ensure_pack, pack_key
 from carsray.data.records import Row
 from carsray.errors import CarsrayError, ResultsError
+from carsray.files import read_csv
 from carsray.final.retrain.folder import RetrainFolder
 from carsray.progress import Report
 from carsray.report.reading import Sweep
@@ -72,10 +73,10 @@ def _read(paths: Sequence[Path], rows: Sequence[Row], about: str) -> Answers:
     predicted: list[int] = []
     for path in paths:
         try:
-            table = pd.read_csv(path, encoding_errors="surrogateescape")
-            found += [known[str(picture)] for picture in table["path"]]
-            predicted += [int(each) for each in table["predicted"]]
-        except (OSError, ValueError, KeyError) as error:
+            lines = read_csv(path, "surrogateescape")
+            found += [known[line["path"]] for line in lines]
+            predicted += [int(line["predicted"]) for line in lines]
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise ResultsError(f"{path}: has no answers about this sweep's pictures ({error!r})") from None
     if not found:
         raise ResultsError(f"{about}: the answers are not there any more")

@@ -1,18 +1,18 @@
 """The repetitions of the finalists: which there are, and what each leaves in the sweep's folder."""
 
+import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from carsray.config import TrialConfig
 from carsray.data.folds import fold
 from carsray.data.records import DataSplit
 from carsray.errors import ResultsError
-from carsray.files import write_text
+from carsray.files import read_csv, write_csv
 from carsray.final.confirm.finalists import Finalist
 from carsray.results import SweepFolder
 from carsray.seed import derive
@@ -66,14 +66,15 @@ class RepetitionFolder(TrainingFolder):
     def write_answers(self, split: DataSplit, predicted: np.ndarray) -> None:
         """What each picture of val (N,) was taken for at the last epoch: the repetition is done."""
         rows = [(row.path, row.label, int(guess)) for row, guess in zip(split.val, predicted, strict=True)]
-        write_text(self.answers, pd.DataFrame(rows, columns=["path", "label", "predicted"]).to_csv(index=False))
+        write_csv(self.answers, ("path", "label", "predicted"), rows)
 
     def read_right(self) -> tuple[list[str], np.ndarray]:
         """The pictures, and bool (N,) whether each was taken for what it is. Raises ResultsError."""
         try:
-            table = pd.read_csv(self.answers, encoding_errors="surrogateescape")
-            return list(table["path"].astype(str)), (table["label"] == table["predicted"]).to_numpy()
-        except (OSError, ValueError, KeyError) as error:
+            lines = read_csv(self.answers, "surrogateescape")
+            right = [int(line["label"]) == int(line["predicted"]) for line in lines]
+            return [line["path"] for line in lines], np.array(right, dtype=bool)
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise ResultsError(f"{self.answers}: cannot be read ({error}). Delete it to have it made anew") from None
 
 

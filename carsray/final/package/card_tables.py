@@ -1,10 +1,10 @@
 """The tables of the model card, each made of one file of the package."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from carsray.files import read_csv
 from carsray.final.package.folder import Package
 
 WEAKEST = 5
@@ -95,7 +95,4 @@ def _value(value: object) -> str:
 
 
 def _lines(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path, "replace") if path.exists() else []

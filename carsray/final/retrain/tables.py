@@ -1,11 +1,10 @@
 """The tables of a retrain."""
 
 from collections.abc import Sequence
-
-import pandas as pd
+from pathlib import Path
 
 from carsray.data.records import Row
-from carsray.files import write_text
+from carsray.files import write_csv
 from carsray.final.retrain.answering import Answers
 from carsray.final.retrain.calibration import confidences
 from carsray.final.retrain.folder import RetrainFolder
@@ -13,7 +12,7 @@ from carsray.published.folder import write_confusion
 from carsray.training.answers import by_class
 
 
-def answers_csv(rows: Sequence[Row], answers: Answers, temperature: float) -> str:
+def write_answers(path: Path, rows: Sequence[Row], answers: Answers, temperature: float) -> None:
     """One line a picture; confidence is what the answered class is given, after the temperature and before it."""
     columns = {
         "path": [row.path for row in rows],
@@ -22,14 +21,14 @@ def answers_csv(rows: Sequence[Row], answers: Answers, temperature: float) -> st
         "confidence": confidences(answers.logits, temperature),
         "confidence_unscaled": confidences(answers.logits),
     }
-    return str(pd.DataFrame(columns).to_csv(index=False))
+    write_csv(path, list(columns), zip(*columns.values(), strict=True))
 
 
 def write_test_tables(
     folder: RetrainFolder, rows: Sequence[Row], answers: Answers, classes: tuple[str, ...], temperature: float
 ) -> None:
     """Every answer, the confusion matrix, the most confused pairs, each class."""
-    write_text(folder.answers, answers_csv(rows, answers, temperature))
+    write_answers(folder.answers, rows, answers, temperature)
     write_confusion(folder.root, "test", answers.predicted, answers.labels, classes)
     table = {"class": classes, **by_class(answers.predicted, answers.labels, len(classes))}
-    write_text(folder.classes, pd.DataFrame(table).to_csv(index=False))
+    write_csv(folder.classes, list(table), zip(*table.values(), strict=True))

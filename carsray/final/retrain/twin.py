@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from carsray.data.records import DataSplit
-from carsray.files import write_text
 from carsray.final.retrain.answering import Answers
 from carsray.final.retrain.calibration import fit_temperature, log_loss
 from carsray.final.retrain.folder import TWIN, RetrainFolder, Training
 from carsray.final.retrain.scores import Scores, scored
-from carsray.final.retrain.tables import answers_csv
+from carsray.final.retrain.tables import write_answers
 
 LAST, AVERAGED = "last", "averaged"
 
@@ -47,7 +46,7 @@ def judge_twin(
         for training in trainings:
             folder.training(training.name).settle(averaged=average["used"])
     temperature = fit_temperature(used.logits, used.labels)
-    write_text(folder.training(TWIN).answers, answers_csv(split.val, used, temperature))
+    write_answers(folder.training(TWIN).answers, split.val, used, temperature)
     return Judged(temperature, scored(used, temperature), average)
 
 

@@ -1,6 +1,7 @@
 """`carsray export` and `carsray predict`, as a person calls them."""
 
 import json
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -200,6 +201,13 @@ def test_predict_writes_an_object_a_line(package: Path, pictures: Path) -> None:
     assert [answer["image"] for answer in answers] == [str(pictures / "b.jpg"), str(pictures / "deeper/a.JPG")]
     assert sum(guess["probability"] for guess in answers[0]["guesses"]) == pytest.approx(1)
     assert answers[0]["neighbours"][0].keys() >= {"file", "name", "distance", "thumbnail"}
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_predict_shows_a_name_that_is_no_utf8(package: Path, pictures: Path, more: list[str]) -> None:
+    name = pictures / os.fsdecode(b"\xff.jpg")
+    (pictures / "b.jpg").rename(name)
+    assert f"{pictures}/\N{REPLACEMENT CHARACTER}.jpg" in call("predict", package, name, *more).stdout
 
 
 def test_a_broken_picture_is_a_line_on_stderr_and_the_others_are_answered(package: Path, pictures: Path) -> None:
