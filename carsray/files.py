@@ -56,6 +56,18 @@ def read_csv(path: Path, errors: Literal["surrogateescape", "replace"]) -> list[
         return list(csv.DictReader(file))
 
 
+def whole_path(name: str) -> str:
+    """A file's name by its whole path, for whoever stands in another folder; what names no file, as it is.
+
+    A name such as imagenet is not taken for a file, whatever lies here: write ./imagenet.
+    """
+    with suppress(OSError, RuntimeError):  # longer than a path may be, or of a home that nobody has
+        path = Path(name).expanduser()
+        if not name.isidentifier() and path.is_file():
+            return str(path.resolve())
+    return name
+
+
 def append_line(path: Path, line: str) -> None:
     """Append one line in a single write. A line before it that was cut short, by a kill or a full disk, goes."""
     try:

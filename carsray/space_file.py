@@ -13,7 +13,7 @@ from carsray.config import TOGETHER, TrialConfig, explain
 from carsray.errors import ConfigError
 from carsray.settings import OF_THE_CNN, is_integer, not_allowed, unknown_setting
 from carsray.space import Objective, Parameter, Space, Value, Values, same
-from carsray.toml_lines import Problems, parse_toml, read_toml_text
+from carsray.toml_lines import Problems, parse_toml, read_toml_text, with_whole_paths
 
 SPLITTING = ("classes", "split", "split_seed", "holdout")
 """A sweep shares its pictures out once, for all of its trials."""
@@ -25,6 +25,11 @@ def load_space(path: Path, pinned: Mapping[str, Value] | None = None) -> Space:
     Raises SpaceError with every problem of the file, each with its line.
     """
     return parse_space(read_toml_text(path), str(path), pinned or {})
+
+
+def load_new_space(path: Path, pinned: Mapping[str, Value]) -> Space:
+    """As load_space, for a sweep that begins: its trials, and a resume, may run in another folder than this one."""
+    return parse_space(with_whole_paths(read_toml_text(path), "weights"), str(path), pinned)
 
 
 def parse_space(text: str, place: str, pinned: Mapping[str, Value]) -> Space:

@@ -6,10 +6,12 @@ People should not have to search.
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from carsray.errors import SpaceError
+from carsray.files import whole_path
 
 _HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_-]+|\"[^\"]+\")\s*(?:\.[^=]*)?=")
@@ -83,7 +85,36 @@ class Problems:
             raise SpaceError(self.place, [f"line {n}: {text}" if n else text for n, text in sorted(self._found)])
 
 
+def with_whole_paths(text: str, key: str) -> str:
+    """A TOML text with each file that stands under a key, at any depth, named by its whole path."""
+    try:
+        names = set(_texts_under(key, tomllib.loads(text)))
+    except tomllib.TOMLDecodeError:
+        return text  # who parses it says what is wrong
+    for name, path in ((name, whole_path(name)) for name in names):
+        if path != name:
+            text = text.replace(f'"{name}"', toml_value(path)).replace(f"'{name}'", toml_value(path))
+    return text
+
+
+def _texts_under(key: str, node: Any, below: bool = False) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, part in node.items():
+            yield from _texts_under(key, part, below or name == key)
+    elif isinstance(node, list):
+        for part in node:
+            yield from _texts_under(key, part, below)
+    elif below and isinstance(node, str):
+        yield node
+
+
 def toml_line(key: str, value: bool | int | float | str) -> str:
     """``key = value``, exactly: what is read from it equals the value."""
-    # JSON writes text and truth values as TOML does, but for characters that it escapes in pairs unless told not to.
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    return f"{key} = {toml_value(value)}"
+
+
+def toml_value(value: bool | int | float | str) -> str:
+    """A value as TOML has it."""
+    # JSON writes text and truth values as TOML does, but for characters that it escapes in pairs unless told not to,
+    # and DEL, which is a character like others in JSON.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from carsray.config import TrialConfig
 from carsray.errors import ConfigError, SpaceError
 from carsray.space import Space, Value
-from carsray.space_file import load_space, meetings, parse_space, parse_value
+from carsray.space_file import load_new_space, load_space, meetings, parse_space, parse_value
 
 GOOD = """\
 # How deep to fine-tune MobileNetV2.
@@ -600,3 +600,17 @@ def test_whatever_a_file_says_the_answer_is_a_space_or_an_error_a_person_can_rea
     with suppress(SpaceError, ConfigError):
         space = parse(text, **pinned)
         assert all(space.config(point) for point in space.start)
+
+
+def test_a_sweep_keeps_its_files_of_weights_by_their_whole_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "b.pth").touch()
+    (tmp_path / "cars.toml").write_text("[search]\nweights = { choices = ['imagenet', 'b.pth'], default = 'b.pth' }\n")
+    monkeypatch.chdir(tmp_path)
+    space = load_new_space(Path("cars.toml"), {})
+    monkeypatch.undo()
+    whole = str(tmp_path / "b.pth")
+    assert space.parameters["weights"].choices == ("imagenet", whole)
+    assert space.start == ({"weights": whole},)
+    assert parse(space.text).parameters == space.parameters

@@ -1,6 +1,11 @@
-import pytest
+import tomllib
+from pathlib import Path
 
-from carsray.toml_lines import Lines
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carsray.toml_lines import Lines, toml_line, with_whole_paths
 
 TEXT = """\
 # A comment with lr = 1
@@ -46,3 +51,35 @@ lr = 0.05
 )
 def test_a_key_is_found_on_its_line(section: str, key: str | None, entry: int, line: int | None) -> None:
     assert Lines(TEXT).of(section, key, entry) == line
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_what_is_read_from_a_line_equals_the_value(value: str) -> None:
+    assert tomllib.loads(toml_line("key", value)) == {"key": value}
+
+
+NAMING = """
+title = "b.pth"
+[fixed]
+weights = 'b.pth'
+[search]
+weights = { choices = ["imagenet", "b.pth", "gone.pth"], default = "b.pth" }
+lr = { low = 1, high = 2, when = { weights = ["b.pth"] } }
+[[start]]
+weights = "b.pth"
+"""
+
+
+def test_files_are_named_by_their_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / 'of "quotes"'
+    folder.mkdir()
+    for name in ("b.pth", "imagenet"):
+        (folder / name).touch()
+    monkeypatch.chdir(folder)
+    made, whole = tomllib.loads(with_whole_paths(NAMING, "weights")), str(folder / "b.pth")
+    assert made["fixed"]["weights"] == whole
+    assert made["search"]["weights"] == {"choices": ["imagenet", whole, "gone.pth"], "default": whole}
+    assert made["search"]["lr"]["when"]["weights"] == [whole]
+    assert made["start"] == [{"weights": whole}]
+    assert with_whole_paths("title = 'b.pth'", "weights") == "title = 'b.pth'"
+    assert with_whole_paths("weights = b.pth", "weights") == "weights = b.pth"

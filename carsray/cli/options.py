@@ -12,7 +12,8 @@ import click
 from carsray.config import SweepSettings, TrialConfig
 from carsray.data.records import DataSplit
 from carsray.errors import ConfigError
-from carsray.space import Space, Value, Values
+from carsray.files import whole_path
+from carsray.space import Space, Values
 from carsray.storage.address import in_full, is_remote, parse_address
 
 DEFAULT_CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "carsray"
@@ -133,14 +134,11 @@ def decorated(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
 def _space(path: Path, origin: str | None, pins: Values) -> Space:
     """The space of a file, or of a winner's; with --from, it begins with that experiment."""
     from carsray.published.experiments_file import holds_experiments
-    from carsray.space_file import load_space
+    from carsray.space_file import load_new_space
 
     alone = holds_experiments(path)
     if origin is None and not alone:
-        space = load_space(path, pins)
-        # Trials, and a resume, may run in another folder than this one.
-        weights = space.fixed.get("weights", "none")
-        return load_space(path, {**pins, "weights": _resolved(weights)}) if _resolved(weights) != weights else space
+        return load_new_space(path, pins)
     from carsray.published.start import space_from, space_of_one
 
     if origin is None:
@@ -168,14 +166,9 @@ def pinned_values(pins: Sequence[str], epochs: int | None, classes: int | None) 
     for key, number in (("epochs", epochs), ("classes", classes)):
         if number is not None:
             values[key] = number
-    return {**values, "weights": _resolved(values["weights"])} if "weights" in values else values
-
-
-def _resolved(weights: Value) -> Value:
-    """A file of weights by its whole path; anything else as it is."""
-    if isinstance(weights, str) and Path(weights).expanduser().is_file():
-        return str(Path(weights).expanduser().resolve())
-    return weights
+    if isinstance(weights := values.get("weights"), str):
+        values["weights"] = whole_path(weights)
+    return values
 
 
 def first_config(space: Space) -> TrialConfig:

@@ -156,6 +156,17 @@ def test_its_settings_can_be_pinned_otherwise(winner: Path) -> None:
         space_of_one(winner, {"learnin_rate": 1})
 
 
+def test_its_file_of_weights_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "b.pth").touch()
+    path = tmp_path / "winner.toml"
+    path.write_text(WINNER.replace('"none"', '"b.pth"').replace('"cnn"', '"resnet18"'))
+    space = tmp_path / "space.toml"
+    space.write_text("[search]\nlr = { low = 1e-3, high = 1e-1, log = true }\n[fixed]\nbackbone = 'resnet18'\n")
+    monkeypatch.chdir(tmp_path)
+    for made in (space_of_one(path, {}), space_from(space, f"{path}#winner", {})):
+        assert made.config(made.start[0]).weights == str(tmp_path / "b.pth")
+
+
 def test_a_resumed_sweep_of_it_knows_the_same_space(winner: Path, tmp_path: Path) -> None:
     made = space_of_one(winner, {"lr": 0.5})
     folder = create_sweep(tmp_path, "sweep")

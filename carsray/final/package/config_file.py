@@ -1,6 +1,5 @@
 """config.toml: the settings of an exported model, in the order and with the names of carsray/config.py."""
 
-import json
 import tomllib
 from pathlib import Path
 
@@ -8,14 +7,14 @@ from carsray.config import TrialConfig, trial_config
 from carsray.errors import PackageError
 from carsray.files import write_text
 from carsray.final.package.folder import AGAIN
+from carsray.toml_lines import toml_line
 
 
 def write_config(config: TrialConfig, path: Path, header: str) -> None:
     """Write every setting that has a value, below a comment."""
     lines = [f"# {line}".rstrip() for line in header.splitlines()]
-    # A value of TOML is one of JSON here: whole numbers, fractions, truth values, strings.
     values = {name: value for name, value in config.model_dump().items() if value is not None}
-    lines += ["", *(f"{name} = {_literal(value)}" for name, value in values.items())]
+    lines += ["", *(toml_line(name, value) for name, value in values.items())]
     write_text(path, "\n".join(lines) + "\n")
 
 
@@ -25,8 +24,3 @@ def read_config(path: Path) -> TrialConfig:
         return trial_config(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError) as error:
         raise PackageError(f"{path}: cannot be read ({error}). {AGAIN}") from None
-
-
-def _literal(value: object) -> str:
-    # DEL is a character like others in JSON, and none in TOML.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
