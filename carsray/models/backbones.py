@@ -1,4 +1,8 @@
-"""torchvision's networks, taken apart into blocks: the finest units with one tensor between them."""
+"""torchvision's networks, taken apart into blocks with one tensor between them.
+
+Of ResNet, DenseNet and MobileNet the finest such units; of EfficientNet and ConvNeXt the entries of `features`, which
+are whole stages.
+"""
 
 from collections.abc import Iterator
 from functools import cache

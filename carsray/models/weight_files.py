@@ -15,17 +15,21 @@ from torch import Tensor
 
 from carsray.errors import WeightsError
 
-WRAPPERS = ("state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts keep the tensors, beside an optimiser's state and the like."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a .safetensors or torch file by name; nothing in the file is executed.
 
-    Raises WeightsError where there is no file, or where it does not hold named tensors.
+    Raises WeightsError where there is no file, or none that can be read, or where it does not hold named tensors.
     """
-    if not path.is_file():
-        raise WeightsError(f"weights = {path}: there is no such file; give a file, or weights = 'none'")
+    try:
+        path.open("rb").close()  # of a broken file torch raises all kinds of errors, OSError too
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror or error})"
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else reason
+        raise WeightsError(f"weights = {path}: {reason}; give a file, or weights = 'none'") from None
     try:
         content = load_file(path) if path.suffix.lower() == ".safetensors" else _load_torch(path)
     except Exception as error:  # a broken pickle can raise anything

@@ -18,9 +18,10 @@ from carsray.models.network import Parts
 from carsray.models.state import misfit
 from carsray.models.weight_files import download, read_tensors
 
-SUFFIXES = (".pth", ".pt", ".safetensors")
 CLASSIFIERS = ("fc", "classifier", "head")
 """Where files keep what comes after the backbone."""
+WRAPPERS = re.compile(r"^(?:(?:module|model|backbone|_orig_mod)\.)+")
+"""Of names, by torch's parallel, averaged and compiled modules, by Lightning, and by carsray's own checkpoints."""
 
 
 def pretrained_parts(backbone: str, weights: str) -> Parts:
@@ -58,13 +59,13 @@ def _stamp(source: Path) -> tuple[int, int] | None:
 
 def _source(backbone: str, weights: str) -> Path:
     """The file that holds the weights, downloaded if need be."""
-    if Path(weights).suffix.lower() in SUFFIXES:
+    if "." in weights or "/" in weights:  # which no name has
         return Path(weights).expanduser()
     entries = models.get_model_weights(backbone).__members__
     name = "DEFAULT" if weights == "imagenet" else weights
     if name not in entries:
         allowed = ", ".join(["none", "imagenet", *(entry for entry in entries if entry != "DEFAULT")])
-        raise ConfigError(f"weights = {weights!r}: {backbone} has {allowed}; or give a {', '.join(SUFFIXES)} file")
+        raise ConfigError(f"weights = {weights!r}: {backbone} has {allowed}; or give a file: ./{weights}")
     return download(entries[name].url)
 
 
@@ -84,8 +85,9 @@ def _published_names(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
     """Names as today's torchvision has them."""
     named = {}
     for name, tensor in tensors.items():
-        # From a parallel wrapper, and from carsray's own checkpoints.
-        name = name.removeprefix("module.").removeprefix("backbone.")
+        if name == "n_averaged":  # how often torch's AveragedModel has taken in another's weights
+            continue
+        name = WRAPPERS.sub("", name)
         # DenseNet files from before torch 0.4 say norm.1 for norm1; torchvision's own downloads still do.
         named[re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)] = tensor
     return named

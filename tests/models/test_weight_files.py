@@ -14,6 +14,11 @@ def test_a_missing_file_is_named(tmp_path):
         read_tensors(tmp_path / "nowhere.pth")
 
 
+def test_a_file_that_cannot_be_read_is_not_called_broken(tmp_path):
+    with pytest.raises(WeightsError, match=r"cannot be read \(Is a directory\)"):
+        read_tensors(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["w.pth", "w.pt", "w.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"no checkpoint at all", b"PK\x03\x04", b"\x80\x02}q\x00."])
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, name, content):

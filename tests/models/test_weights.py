@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 from torchvision import models
 
 from carsray.config import TrialConfig
@@ -40,7 +41,13 @@ def _is_filled(network: Network) -> bool:
     return all((tensor == 0.5).all() for name, tensor in state.items() if not name.endswith("tracked"))
 
 
-@pytest.mark.parametrize("name", ["weights.pth", "weights.pt"])
+def test_the_average_of_a_model_fills_the_backbone(tmp_path):
+    model = AveragedModel(models.get_model(BACKBONE))
+    model.module.load_state_dict(_published())
+    assert _is_filled(_network(_saved(tmp_path / "w.pth", model.state_dict())))
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.pt", "model_best.pth.tar", "last.ckpt", "model.bin", "best"])
 def test_a_torch_file_fills_the_backbone_and_not_the_head(tmp_path, name):
     network = _network(_saved(tmp_path / name, _published()))
     assert _is_filled(network)
@@ -57,9 +64,10 @@ def test_a_file_of_the_old_torch_format_fills_the_backbone(tmp_path):
     assert _is_filled(_network(tmp_path / "old.pth"))
 
 
-@pytest.mark.parametrize("wrapper", ["state_dict", "model"])
-def test_a_training_scripts_wrapping_is_taken_off(tmp_path, wrapper):
-    state = {f"module.{name}": tensor for name, tensor in _published().items()}
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module."])
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model"])
+def test_a_training_scripts_wrapping_is_taken_off(tmp_path, wrapper, prefix):
+    state = {f"{prefix}{name}": tensor for name, tensor in _published().items()}
     assert _is_filled(_network(_saved(tmp_path / "w.pth", {"epoch": 3, wrapper: state})))
 
 
