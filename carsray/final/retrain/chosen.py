@@ -49,7 +49,8 @@ def read_chosen(folder: SweepFolder, trial: int | None) -> Chosen:
     if chosen.config.schedule == "plateau" and len(chosen.val_losses) < chosen.config.epochs:
         raise ResultsError(
             f"{folder.root / 'finalists.json'}: {len(chosen.val_losses)} val_losses, and schedule plateau needs one "
-            f"for each of {chosen.config.epochs} epochs. Run carsray confirm {folder.arguments} again"
+            f"for each of {chosen.config.epochs} epochs. Run carsray confirm {folder.arguments} again, or set another "
+            "schedule"
         )
     return chosen
 
@@ -63,10 +64,10 @@ def _winner(folder: SweepFolder) -> Chosen:
         )
     config = load_experiments(path).of(WINNER).config()
     told = read_finalists(folder)
-    losses = tuple(map(float, told.get("val_losses", ())))
     # What was repeated is not what a person has written there since. Older records name no settings.
     if not told or told.get("settings", settings_of(config)) != settings_of(config):
-        return Chosen(config, False, None, losses)
+        return Chosen(config, False, None)
+    losses = tuple(map(float, told.get("val_losses", ())))
     return Chosen(config, True, told.get("chosen"), losses, str(told.get("statement", "")))
 
 

@@ -7,15 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from carsray.config import explain
 from carsray.data.ledger import Opening, read_ledger, write_opening
 from carsray.data.records import DataSplit
 from carsray.errors import ConfigError, DataError, ResultsError
+from carsray.final.package.gallery import SearchPoint
 from carsray.final.retrain.answering import Retrieved
 from carsray.final.retrain.chosen import Chosen
 from carsray.final.retrain.folder import RetrainFolder, Training
 from carsray.interval import wilson
 from carsray.retrieval.grid import Grid
-from carsray.retrieval.names import DISTANCES, NORMALIZATIONS, TIES, VOTES
 from carsray.storage.address import is_remote
 
 BY = "retrain"
@@ -64,18 +67,18 @@ def read_point(folder: RetrainFolder) -> Grid | None:
     """
     if not folder.retrieval.exists():
         return None
-    allowed = {"distance": DISTANCES, "normalize": NORMALIZATIONS, "vote": VOTES, "tie": TIES}
     try:
         chosen: dict[str, Any] = json.loads(folder.retrieval.read_text(encoding="utf-8"))["chosen"]
-        if wrong := [name for name, values in allowed.items() if chosen[name] not in values]:
-            raise ValueError(f"{wrong[0]} = {chosen[wrong[0]]!r}")
-        one = {name: (chosen[name],) for name in ("distance", "normalize", "vote")}
-        return Grid(k=(int(chosen["k"]),), **one, tie=chosen["tie"])
+        point = SearchPoint(**{name: chosen[name] for name in SearchPoint.model_fields})
+        return Grid((point.k,), (point.distance,), (point.normalize,), (point.vote,), point.tie)
+    except ValidationError as error:
+        problem = "; ".join(explain(error))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{folder.retrieval}: has no usable point ({error!r}). Run it again, or delete it: "
-            f"carsray retrieval {folder.sweep.arguments}"
-        ) from None
+        problem = repr(error)
+    raise ConfigError(
+        f"{folder.retrieval}: has no usable point ({problem}). Run it again, or delete it: "
+        f"carsray retrieval {folder.sweep.arguments}"
+    )
 
 
 def retrieval_scores(retrieved: Retrieved | None, tie: str) -> dict[str, Any] | None:

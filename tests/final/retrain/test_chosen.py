@@ -81,6 +81,13 @@ def test_a_warm_up_is_never_longer_than_the_training() -> None:
             "1 val_losses, and schedule plateau needs one for",
         ),
         (None, {"schedule": "plateau"}, ResultsError, "0 val_losses"),
+        # Those of the winner as it was before somebody changed it say nothing of this one.
+        (
+            {"val_losses": [1.0, 0.5, 0.25], "settings": {"lr": 0.01}},
+            {"schedule": "plateau"},
+            ResultsError,
+            "0 val_losses",
+        ),
         (None, {"classes": 2}, ConfigError, r"classes = 2, but the sweep's pictures were split with None"),
         (None, {"holdout": 0.3}, ConfigError, r"holdout = 0\.3"),
         (None, {"lr": "fast"}, SpaceError, "lr = 'fast'"),

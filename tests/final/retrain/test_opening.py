@@ -75,12 +75,15 @@ def test_the_point_chosen_on_val_is_a_grid_of_one(sweep: SweepFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "chosen", [{"distance": "cosines"}, {"k": "three"}, {"vote": None}, {"tie": "highest"}], ids=lambda c: str(c)
+    "chosen",
+    [{"distance": "cosines"}, {"k": "three"}, {"k": 0}, {"k": 2.5}, {"vote": None}, {"tie": "highest"}],
+    ids=lambda c: str(c),
 )
 def test_a_point_changed_badly_is_refused_in_one_line(chosen: dict[str, object], sweep: SweepFolder) -> None:
     choose_point(sweep, **chosen)
-    with pytest.raises(ConfigError, match=r"retrieval\.json: has no usable point"):
+    with pytest.raises(ConfigError, match=r"retrieval\.json: has no usable point") as told:
         read_point(RetrainFolder(sweep))
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", json.dumps({"chosen": {"k": 3}})])
