@@ -68,6 +68,17 @@ def whole_path(name: str) -> str:
     return name
 
 
+def read_object(path: Path, advice: str) -> dict[str, Any]:
+    """A JSON object from a file. Raises ResultsError, with what to do then."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("no JSON object")
+        return value
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path}: cannot be read ({error}). {advice}") from None
+
+
 def append_line(path: Path, line: str) -> None:
     """Append one line in a single write. A line before it that was cut short, by a kill or a full disk, goes."""
     try:
@@ -94,4 +105,4 @@ def _whole_lines(file: BinaryIO) -> int:
 
 def unwritable(path: Path, error: OSError) -> ResultsError:
     """The one-line error for a path that cannot be written."""
-    return ResultsError(f"{path}: cannot be written: {error.strerror}. Free space or choose another folder")
+    return ResultsError(f"{path}: cannot be written: {error.strerror or error}. Free space or choose another folder")

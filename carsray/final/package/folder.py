@@ -162,9 +162,19 @@ def _moved_at_end(root: Path) -> Iterator[Package]:
         yield partial
         _move(partial.root, root)
     except OSError as error:
+        if _elsewhere(error, partial.root):
+            raise ResultsError(f"{error.filename}: cannot be read ({error.strerror}). No package was written") from None
         raise unwritable(root, error) from None
     finally:
         shutil.rmtree(partial.root, ignore_errors=True)
+
+
+def _elsewhere(error: OSError, partial: Path) -> bool:
+    """Whether an error is about one file alone, and that lies neither in the package nor on the way there."""
+    if not isinstance(error.filename, str) or error.filename2 is not None:
+        return False
+    path = Path(error.filename).absolute()
+    return not (path.is_relative_to(partial) or partial.is_relative_to(path))
 
 
 def _link(root: Path, other: Path, names: Iterable[str]) -> None:

@@ -79,7 +79,7 @@ class Gallery:
         None for an embedding that is zero, where the distance is one between directions.
         """
         rows = None if label is None else np.flatnonzero(self._labels == label)
-        k = min(k or self.point.k, len(self.rows if rows is None else rows))
+        k = min(self.point.k if k is None else k, len(self.rows if rows is None else rows))
         answers: list[tuple[Neighbour, ...]] = [()] * len(embeddings)
         able = np.flatnonzero(embeddings.any(axis=1)) if self.point.needs_direction else np.arange(len(embeddings))
         if able.size and k:

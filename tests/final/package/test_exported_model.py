@@ -84,6 +84,7 @@ def test_neighbours_come_with_a_prediction_where_they_are_asked_for(model: Model
     assert model.predict(paths[0]).neighbours == ()
     assert model.predict(paths[0], k=2).neighbours == model.neighbours(paths[0], 2)
     assert len(model.neighbours(paths[0])) == model.gallery.point.k
+    assert model.neighbours(paths[0], k=0) == ()
     assert len(model.neighbours(paths[0], k=10_000)) == len(model.gallery.rows)
 
 

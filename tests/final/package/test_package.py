@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 
 from carsray.errors import PackageError, ResultsError
 from carsray.final.package.folder import Package, check_free, open_package, written_whole
@@ -137,3 +138,22 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultsError, match="cannot be written"):
         write(tmp_path / "file" / "model", False, "new")
+
+
+def test_a_file_that_is_gone_is_not_told_as_a_full_disk(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ResultsError, match=r"winner\.toml: cannot be read \(No such file or directory\)\. No package"),
+        written_whole(tmp_path / "model", False) as package,
+    ):
+        shutil.copyfile(tmp_path / "winner.toml", package.root / "winner.toml")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_told_whichever_file_was_copied(tmp_path: Path) -> None:
+    (tmp_path / "winner.toml").write_text("x" * 5000)
+    with (
+        pytest.raises(ResultsError, match="model: cannot be written: File too large"),
+        written_whole(tmp_path / "model", False) as package,
+        full_disk(1000),
+    ):
+        shutil.copyfile(tmp_path / "winner.toml", package.root / "winner.toml")
