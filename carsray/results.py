@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from carsray.config import TrialConfig, trial_config
 from carsray.errors import ResultsError
-from carsray.files import append_line, write_json, write_text
+from carsray.files import append_line, read_object, write_json, write_text
 
 BEST = "val/accuracy_best"
 """The best epoch so far; never falls. Optuna, ASHA, the leaderboard and the winner rank by it alone."""
@@ -254,10 +254,8 @@ def cut_history(path: Path, epochs: int) -> None:
 
 
 def _read_json(path: Path, *needed: str) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(value, dict) or not value.keys() >= {*needed}:
-            raise ValueError(f"no JSON object with {', '.join(needed) or 'entries'}")
-        return value
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: cannot be read ({error}). Restore it or start a new sweep") from None
+    advice = "Restore it or start a new sweep"
+    value = read_object(path, advice)
+    if not value.keys() >= {*needed}:
+        raise ResultsError(f"{path}: cannot be read (no JSON object with {', '.join(needed)}). {advice}")
+    return value

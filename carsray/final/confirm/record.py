@@ -10,8 +10,7 @@ from typing import Any
 
 from carsray.commit import git_commit
 from carsray.config import TrialConfig
-from carsray.errors import ResultsError
-from carsray.files import write_json, write_text
+from carsray.files import read_object, write_json, write_text
 from carsray.final.confirm.verdict import METHOD, Standing, Verdict, statement
 from carsray.results import SweepFolder
 from carsray.settings import DERIVED
@@ -59,15 +58,7 @@ def read_finalists(folder: SweepFolder) -> dict[str, Any]:
     Raises ResultsError where it cannot be read.
     """
     path = folder.finalists_json
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("no JSON object")
-        return found
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: cannot be read ({error}). Restore it, or confirm the finalists again") from None
+    return read_object(path, "Restore it, or confirm the finalists again") if path.exists() else {}
 
 
 def gone_on(folder: SweepFolder) -> str:

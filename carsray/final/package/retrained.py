@@ -1,7 +1,6 @@
 """What an export is made of: the sweep, its data, and what `carsray retrain` left, checked."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from carsray.data.records import DataSplit
 from carsray.data.remote import local_path
 from carsray.data.split_file import read_split
 from carsray.errors import ResultsError
+from carsray.files import read_object
 from carsray.final.package.gallery import SearchPoint
 from carsray.models.network import Network
 from carsray.results import SweepFolder
@@ -23,6 +23,7 @@ KEPT = (
     *("test_ledger.jsonl", "retrain/retrain.json", "retrain/classes-test.csv", "retrain/confused-test.csv"),
 )
 """Files of a sweep that go into its package, so that each number of the card can be looked up there."""
+RESTORE = "Restore it, or make it again"
 
 
 class Summary(BaseModel):
@@ -73,7 +74,7 @@ class Retrained:
         if self.summary.retrieval:
             return _point(self.summary.retrieval.get("point"), "retrain.json"), "retrain.json"
         if chosen.exists():
-            return _point(read_object(chosen).get("chosen"), str(chosen)), chosen.name
+            return _point(read_object(chosen, RESTORE).get("chosen"), str(chosen)), chosen.name
         return None, "default"
 
     def kept(self) -> dict[str, Path]:
@@ -89,7 +90,7 @@ def read_retrained(sweep: SweepFolder) -> Retrained:
     if not path.is_file():
         raise ResultsError(f"{path}: is not there. Train the winner first: {command}")
     try:
-        summary = Summary.model_validate(read_object(path))
+        summary = Summary.model_validate(read_object(path, RESTORE))
     except ValidationError as error:
         raise ResultsError(f"{path}: {'; '.join(explain(error))}. Run {command} again") from None
     split = read_split(sweep.split)
@@ -110,14 +111,3 @@ def _point(value: Any, place: str) -> SearchPoint:
         return SearchPoint.model_validate(value)
     except ValidationError as error:
         raise ResultsError(f"{place}: {'; '.join(explain(error))}. Run carsray retrieval again") from None
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises ResultsError in one line."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(value, dict):
-            raise ValueError("no JSON object")
-        return value
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: cannot be read ({error}). Restore it, or make it again") from None
