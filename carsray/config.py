@@ -35,7 +35,7 @@ Augment = Literal[
 Depth = Annotated[int, Field(ge=0, le=1000)] | Literal["all"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-TOGETHER = ("warmup_epochs", "image_size", "pack_size", "backbone", "depth")
+TOGETHER = {"warmup_epochs", "image_size", "pack_size", "backbone", "depth"}
 """The searchable settings of which one can rule out values of another, see `TrialConfig._fits_together`."""
 
 

@@ -1,12 +1,13 @@
 """A search space: what may vary, what is fixed, when trials are compared. space_file.py reads one from a file."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from carsray.config import TrialConfig
+from carsray.config import TOGETHER, TrialConfig
 
 Value = bool | int | float | str
 Values = dict[str, Value]
@@ -97,8 +98,26 @@ class Space:
 
     @property
     def first(self) -> Values:
-        """The first start point; where there is none, of each parameter its first choice or low end."""
-        return self.start[0] if self.start else {name: p.ends[0] for name, p in self.parameters.items()}
+        """The first start point; where there is none, of each parameter its first choice or low end, if that fits."""
+        if self.start:
+            return self.start[0]
+        lows = {name: parameter.ends[0] for name, parameter in self.parameters.items()}
+        return next(point for point in ({**lows, **some} for some in self.meetings()) if self.fits(point))
+
+    def meetings(self) -> Iterator[Values]:
+        """Every way in which settings that have to fit together can meet, beside what they are searched under."""
+        bound = [parameter for name, parameter in self.parameters.items() if name in TOGETHER]
+        names = dict.fromkeys(name for p in bound for name in (*p.when, p.name) if name in self.parameters)
+        for values in itertools.product(*(self.parameters[name].ends for name in names)):
+            yield dict(zip(names, values, strict=True))
+
+    def fits(self, values: Mapping[str, Value]) -> bool:
+        """Whether the settings of a point, each allowed alone, are allowed together."""
+        try:
+            self.config(values)
+        except ValidationError:
+            return False
+        return True
 
     def beginning_with(self, values: Mapping[str, Value]) -> "Space":
         """The same space with this point before its other ones; its values may lie outside of what is searched."""

@@ -2,7 +2,7 @@
 
 import itertools
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -237,14 +237,33 @@ class _Reader:
         return {**defaults, **good}
 
     def _check_points(self, space: Space) -> None:
-        """Settings that are allowed alone may not fit together: try every start point, and all that may meet."""
-        for number, point in enumerate([*space.start, *meetings(space.parameters)]):
-            try:
-                space.config(point)
-            except ValidationError as error:
-                where = f"start point {number + 1}" if number < len(space.start) else f"the point {point}"
-                self.problems.say_of_all(f"{where} is no valid configuration: {'; '.join(explain(error))}")
+        """Settings that are allowed alone may not fit together.
+
+        Start points have to, and each value has to with some others; what meets in vain is left to the sampler, which
+        draws again.
+        """
+        for number, point in enumerate(space.start, start=1):
+            if problem := _misfit(space, point):
+                self.problems.say_of_all(f"start point {number} is no valid configuration: {problem}")
                 return
+        points = list(space.meetings())
+        good = [point for point in points if not _misfit(space, point)]
+        if not good:
+            self.problems.say_of_all(f"no settings here fit together: {_misfit(space, points[0])}")
+            return
+        for name in TOGETHER & space.parameters.keys():
+            fitting = {point[name] for point in good}
+            for value, point in {point[name]: point for point in points if point[name] not in fitting}.items():
+                self._say("search", name, f"{name}: {value!r} fits with nothing else here: {_misfit(space, point)}")
+
+
+def _misfit(space: Space, point: Values) -> str:
+    """Why a point is no valid configuration; empty where it is one."""
+    try:
+        space.config(point)
+    except ValidationError as error:
+        return "; ".join(explain(error))
+    return ""
 
 
 def _allowed(parameter: Parameter) -> str:
@@ -265,11 +284,3 @@ def parse_value(text: str) -> Value:
     except tomllib.TOMLDecodeError:
         return text
     return value if isinstance(value, bool | int | float | str) else text
-
-
-def meetings(parameters: Mapping[str, Parameter]) -> Iterator[Values]:
-    """Every way in which settings that have to fit together can meet, beside what they are searched under."""
-    bound = [parameter for name, parameter in parameters.items() if name in TOGETHER]
-    names = dict.fromkeys(name for p in bound for name in (*p.when, p.name) if name in parameters)
-    for values in itertools.product(*(parameters[name].ends for name in names)):
-        yield dict(zip(names, values, strict=True))

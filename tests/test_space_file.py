@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from carsray.config import TrialConfig
 from carsray.errors import ConfigError, SpaceError
 from carsray.space import Space, Value
-from carsray.space_file import load_new_space, load_space, meetings, parse_space, parse_value
+from carsray.space_file import load_new_space, load_space, parse_space, parse_value
 
 GOOD = """\
 # How deep to fine-tune MobileNetV2.
@@ -306,10 +306,22 @@ MISTAKES = [
     ),
     ("start of odd type", "[search]\nlr={low=0.1,high=1}\n[[start]]\nlr=[1]", 4, "[[start]] lr = [1] is outside"),
     (
-        "corners that do not fit together",
+        "an end that fits with nothing",
         "[fixed]\nepochs=5\n[search]\nwarmup_epochs={low=0,high=5}",
+        4,
+        "warmup_epochs: 5 fits with nothing else here: warmup_epochs 5 must be below epochs 5",
+    ),
+    (
+        "a choice that fits with nothing",
+        "[search]\nimage_size={choices=[64,48,96]}\npack_size={choices=[32,96]}",
+        3,
+        "pack_size: 32 fits with nothing else here: pack_size 32 must be at least image_size 96",
+    ),
+    (
+        "nothing that fits together",
+        "[search]\nimage_size={low=64,high=96}\nlr={low=0.1,high=1}\n[fixed]\npack_size=32",
         None,
-        "the point {'warmup_epochs': 5} is no valid configuration: warmup_epochs 5 must be below epochs 5",
+        "no settings here fit together: pack_size 32 must be at least image_size 64",
     ),
     (
         "a start point that does not fit together",
@@ -440,23 +452,26 @@ def test_without_a_start_point_the_first_has_low_ends_of_the_right_type() -> Non
     assert [type(value) for value in first.values()] == [int, float, str]
 
 
-TOO_DEEP = ["depth = { low = 2, high = 6 }", "image_size = { choices = [64, 32, 128] }", "lr = { low = 0.1, high = 1 }"]
+APART = ["depth = { low = 3, high = 6 }", "image_size = { choices = [128, 32] }", "lr = { low = 0.1, high = 1 }"]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_settings_that_do_not_fit_together_are_refused_in_any_order(order: tuple[int, ...]) -> None:
-    text = "[fixed]\nbackbone = 'cnn'\n[search]\n" + "\n".join(TOO_DEEP[at] for at in order)
-    (problem,) = problems(text)
-    assert "depth 6 halves the picture to nothing at image_size 32" in problem
-    assert "lr" not in problem
+def test_values_of_which_some_do_not_fit_together_are_taken_in_any_order(order: tuple[int, ...]) -> None:
+    text = "[fixed]\nbackbone = 'cnn'\n[search]\n" + "\n".join(APART[at] for at in order)
+    assert parse(text).first == {"depth": 3, "image_size": 128, "lr": 0.1}
+    (problem,) = problems(text, image_size=32)
+    assert "depth: 6 fits with nothing else here: depth 6 halves the picture to nothing at image_size 32" in problem
+
+
+def test_the_first_point_fits_where_the_low_ends_do_not() -> None:
+    space = parse("[search]\nimage_size={choices=[96,32]}\npack_size={choices=[64,96]}\n")
+    assert space.first == {"image_size": 96, "pack_size": 96}
 
 
 def test_a_condition_can_keep_apart_what_does_not_fit_together() -> None:
     search = "backbone={choices=['resnet18','cnn']}\ndepth={low=2,high=6,when={backbone='cnn'}}\n"
-    assert "at image_size 32" in problems(f"[fixed]\nimage_size=32\n[search]\n{search}")[0]
-    space = parse(f"[fixed]\nimage_size=64\n[search]\n{search}")
-    assert {point["backbone"] for point in meetings(space.parameters)} == {"cnn", "resnet18"}
     parse(f"[fixed]\nimage_size=32\n[search]\n{search}", backbone="resnet18")
+    assert len(list(parse(f"[fixed]\nimage_size=32\n[search]\n{search}").meetings())) == 4
 
 
 @pytest.mark.parametrize("backbone", [None, "resnet18"])

@@ -18,10 +18,13 @@ def check_networks(space: Space) -> None:
 
     Raises WeightsError for weights that cannot be had or do not fit, ConfigError for a depth that a network lacks.
     """
+    base = space.first
     built: dict[tuple[Value, Value], Network] = {}
     for choices in itertools.product(*(_choices(space, name) for name in DECIDING)):
         chosen = {name: value for name, value in zip(DECIDING, choices, strict=True) if value is not None}
-        config = space.config({**space.first, **chosen})
+        if not space.fits({**base, **chosen}):
+            continue  # is not drawn either
+        config = space.config({**base, **chosen})
         kind = config.backbone, config.weights
         if kind not in built or config.backbone == "cnn":
             built[kind] = build_network(config, num_classes=2)

@@ -77,3 +77,10 @@ def test_a_ray_that_cannot_start_here_is_told_with_the_folder_that_it_writes_to(
     folder = re.escape(tempfile.gettempdir())
     with pytest.raises(ClusterError, match=rf"machine \(Timed out waiting for file\).* to {folder}"), connected(None):
         pass
+
+
+def test_what_does_not_fit_together_is_not_drawn_and_so_not_built() -> None:
+    check(
+        "[fixed]\nimage_size = 32\n[search]\nbackbone = { choices = ['resnet18', 'cnn'], default = 'resnet18' }\n"
+        "depth = { low = 2, high = 6, default = 6 }\n"
+    )
