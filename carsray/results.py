@@ -35,7 +35,8 @@ CUT = "train/cut_after_step"
 """Where an epoch was cut short, the step; see training/hopeless.py."""
 
 State = Literal["running", "paused", "finished", "pruned", "failed"]
-"""A paused trial stands at a rung; it goes on when it is among the best there, and is pruned when the sweep ends."""
+"""A paused trial stands at a rung; it goes on if it is among the best there, and is pruned when the sweep is complete.
+One that runs while nobody works on the sweep was cut off, by a signal, a crash or a limit, and goes on first."""
 
 
 def whole_epoch_seconds(entry: Mapping[str, Any]) -> float | None:

@@ -17,29 +17,54 @@ from carsray.space import Space
 from carsray.tuning.doubts import edges, noise_note
 from carsray.tuning.importance import measure_importances
 from carsray.tuning.picture import trial_table
+from carsray.tuning.search import FAILURES_IN_A_ROW
 from carsray.tuning.sweep import COMPLETE, GAVE_UP, INTERRUPTED
 from carsray.tuning.timing import time_spent, timing_lines
 
 SHOWN = 10
+EXIT_CODES = {INTERRUPTED: 130, GAVE_UP: 1}
+"""By why a sweep ended; 0 for a complete one, and for one at a limit that was set."""
 
 
 def print_summary(
     folder: SweepFolder, space: Space, split: DataSplit, settings: SweepSettings, rows: Sequence[TrialRow]
 ) -> int:
-    """Print the end of a sweep and write importances.json; the exit code: 0; 130 if interrupted, 1 if failed.
+    """Print the end of a sweep and write importances.json; the exit code: 130 if interrupted, 1 if it gave up, else 0.
 
-    Raises SweepFailed where no trial has a score.
+    Raises SweepFailed where it was neither, and no trial has a score.
     """
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no edge
-    leaders = [row for row in ranked(rows) if row.best]
+    why = (folder.read_runs() or [{}])[-1].get("why", INTERRUPTED)
+    early = _early_end(folder, why, sum(row.ended for row in rows), settings.trials)
     _print_failures(console, rows)
-    missing = settings.trials - sum(row.ended for row in rows)
-    if not leaders and missing == settings.trials:  # interrupted before there was anything to tell
-        return _print_end(console, folder, missing)
-    if not leaders:
-        raise SweepFailed(f"{folder.root}: none of {len(rows)} trials reached the end of an epoch")
+    if any(row.best for row in rows):
+        _print_findings(console, folder, space, split, rows)
+    elif why not in EXIT_CODES:
+        raise SweepFailed(f"{folder.root}: none of {len(rows)} trials reached the end of an epoch. {early}".strip())
+    if early:
+        console.print(early)
+    return EXIT_CODES.get(why, 0)
+
+
+def _early_end(folder: SweepFolder, why: str, ended: int, trials: int) -> str:
+    """Why a sweep is not complete, and what to type; empty for one that is."""
+    if why == COMPLETE:
+        return ""
+    command = f"carsray resume {folder.arguments}"
+    if why not in EXIT_CODES:  # resume would end at once
+        command = f"carsray extend {folder.arguments}, with a new --budget-hours, --budget-gpu-hours or --target"
+    elif ended == trials:  # failures to the last: resume would find nothing to do
+        command = f"carsray extend {folder.arguments} --trials {FAILURES_IN_A_ROW}"
+    mended = "Once the cause is mended, go on" if why == GAVE_UP else "Go on"
+    return f"{why[0].upper()}{why[1:]}: {ended} of {trials} trials have ended. {mended} with: {command}"
+
+
+def _print_findings(
+    console: Console, folder: SweepFolder, space: Space, split: DataSplit, rows: Sequence[TrialRow]
+) -> None:
+    leaders = [row for row in ranked(rows) if row.best]
     console.print(trial_table(leaders[:SHOWN], list(space.parameters), console.width))
     if len(rows) > SHOWN:
         console.print(f"The best {min(SHOWN, len(leaders))} of {len(rows)} trials.")
@@ -55,20 +80,6 @@ def print_summary(
     for warning in edges(space, leaders[0]):
         console.print(f"[yellow]warning:[/] {warning}")
     _print_paths(console, folder, leaders[0])
-    return _print_end(console, folder, missing)
-
-
-def _print_end(console: Console, folder: SweepFolder, missing: int) -> int:
-    """Why the sweep ended, where trials are missing, and how to go on; the exit code."""
-    why = (folder.read_runs() or [{}])[-1].get("why", INTERRUPTED)
-    if why == COMPLETE or not missing:
-        return 0
-    codes = {INTERRUPTED: 130, GAVE_UP: 1}
-    command = f"carsray resume {folder.arguments}"
-    if why not in codes:  # under a limit that was reached, resume would end at once
-        command = f"carsray extend {folder.arguments}, with a new --budget-hours, --budget-gpu-hours or --target"
-    console.print(f"{why[0].upper()}{why[1:]}: {missing} trials missing. Go on with: {command}")
-    return codes.get(why, 0)
 
 
 def _test_note(split: DataSplit) -> str:

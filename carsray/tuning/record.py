@@ -62,7 +62,7 @@ class Recorder(Callback):
         comes_again: Callable[[int], bool] = lambda number: False,
         watch: Watch | None = None,
     ) -> None:
-        """``rows`` are of an earlier process; ``comes_again`` says of a lost trial whether it will go on.
+        """``rows`` are of an earlier process; ``comes_again`` says of a trial that Ray is done with whether it goes on.
 
         ``watch`` is told what changes.
         """
@@ -146,8 +146,9 @@ class Recorder(Callback):
 
     @_noting
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial has ended by itself or was stopped."""
-        self._end(self.rows[trial.config["trial"]])
+        """A trial has ended, or was left as the sweep winds down: then its row, if it has one, stays."""
+        if not self._comes_again(trial.config["trial"]):
+            self._end(self.rows[trial.config["trial"]])
         self._kept.tidy(self.rows)
         self.watch.due.set()
 
@@ -164,7 +165,7 @@ class Recorder(Callback):
 
     @_noting
     def close_paused(self) -> None:
-        """No trial will go on any more, from its rung or where it was cut off."""
+        """The sweep is complete: no trial will go on any more, from its rung or where it was cut off."""
         for row in list(self.rows.values()):
             if not row.ended:
                 self._end(row)

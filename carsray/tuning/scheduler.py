@@ -36,7 +36,8 @@ class RungScheduler(ASHAScheduler):
 
         ``room`` is asked now and then how many trials the cluster holds, which may grow.
 
-        Once ``spent`` gives a reason the sweep winds down: no trial begins, those that run end at their next report.
+        Once ``spent`` gives a reason the sweep winds down: no trial begins, and those that run are left at their next
+        report.
         """
         super().__init__(time_attr="epoch", max_t=epochs)
         self._turns, self._going_on, self._spent = turns, going_on, spent
@@ -53,12 +54,11 @@ class RungScheduler(ASHAScheduler):
         """Stop at the last epoch, pause at a rung."""
         number, epoch = trial.config["trial"], int(result[self._time_attr])
         at_rung = self._turns.reached(number, epoch, result[self._metric], whole_epoch_seconds(result))
-        if self.winds_down():
-            return str(TrialScheduler.STOP)
+        winds_down = self.winds_down()
         if epoch >= self._max_t:
             return str(TrialScheduler.STOP)
         if not at_rung:
-            return str(TrialScheduler.CONTINUE)
+            return str(TrialScheduler.STOP if winds_down else TrialScheduler.CONTINUE)
         if self._turns.stand(number):
             return str(TrialScheduler.CONTINUE)
         self._paused[number] = trial
@@ -68,7 +68,8 @@ class RungScheduler(ASHAScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The paused trial whose turn it is; those that the searcher has proposed, Ray starts by itself."""
-        self.winds_down()
+        if self.winds_down():
+            self._leave_pending(tune_controller)
         self._look_for_room()
         number = self._turns.promoted()
         if number in self._paused:
@@ -77,9 +78,17 @@ class RungScheduler(ASHAScheduler):
             trial.set_config({**trial.config, "going_on": self._going_on(number)})
             return trial
         if number is None and self._turns.over():
+            self._turns.close()
             for trial in list(self._paused.values()):
                 tune_controller.stop_trial(trial)
         return None
+
+    def _leave_pending(self, tune_controller: Any) -> None:
+        """Those that wait for their actors would begin; where their node was lost, perhaps never."""
+        for trial in list(tune_controller.get_live_trials()):
+            if trial.status == Trial.PENDING:
+                trial.init_local_path()  # Ray's account of its trials at the end fails where one lacks this
+                tune_controller.stop_trial(trial)
 
     def _look_for_room(self) -> None:
         """Nodes that joined hold trials, too. One that was lost is expected back: its trials wait for their slots."""
@@ -92,11 +101,15 @@ class RungScheduler(ASHAScheduler):
         self.enough = self.enough or self._spent()
         if self.enough:
             self._turns.wind_down()
-        return bool(self.enough)
+        return self._turns.winds_down
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """A trial has run all its epochs, or failed with an answer."""
-        self._turns.end(trial.config["trial"])
+        """A trial has run all its epochs, or failed with an answer; else the sweep winds down, and it is left there."""
+        number = trial.config["trial"]
+        if "failed" in result or int(result[self._time_attr]) >= self._max_t:
+            self._turns.end(number)
+        else:
+            self._turns.leave(number)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A trial was lost with its Ray actor.
@@ -107,10 +120,6 @@ class RungScheduler(ASHAScheduler):
         self._turns.lose(trial.config["trial"])
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """A trial was stopped while it was paused, or before it had begun."""
+        """A trial was stopped while it was paused, or before its actor was there."""
         self._paused.pop(trial.config["trial"], None)
-        self._turns.end(trial.config["trial"])
-
-    def debug_string(self) -> str:
-        """For Ray's own status output."""
-        return f"rungs: {self._turns.table.counts()}"
+        self._turns.leave(trial.config["trial"])

@@ -183,7 +183,7 @@ class SpaceSearch(OptunaSearch):
         if trial is None:
             return
         number = trial.user_attrs[NUMBER]
-        if error and self._turns.comes_again(number):
+        if self._turns.comes_again(number):
             self._before[number] = self._params[number], trial
             return
         if error or "failed" in (result or {}) or (not result and not trial.state.is_finished()):
@@ -198,7 +198,7 @@ class SpaceSearch(OptunaSearch):
         self._file.end(trial)
 
     def close_paused(self) -> None:
-        """Trials that an earlier process left paused or cut off will not go on: enter them as pruned, or as failed."""
+        """The sweep is complete: enter trials that an earlier process left as pruned, or as failed."""
         known = {trial.user_attrs[NUMBER] for trial in self._trials.values()}
         for number, (_, entry) in self._before.items():
             if number in known:

@@ -26,14 +26,14 @@ from carsray.data.seal import sealed
 from carsray.data.split_file import read_split, write_split
 from carsray.errors import ResultsError
 from carsray.files import write_json, write_text
-from carsray.leaderboard import TrialRow
+from carsray.leaderboard import TrialRow, read_rows
 from carsray.results import BEST, SweepFolder, whole_epoch_seconds
 from carsray.space import Space
 from carsray.space_file import load_space
 from carsray.storage.watch import Watch
 from carsray.training.forked import fork_server
 from carsray.tuning.actor import TrialActor
-from carsray.tuning.budget import Budget, hours_worked
+from carsray.tuning.budget import Budget, gpus_of_a_trial, hours_worked
 from carsray.tuning.record import Recorder
 from carsray.tuning.resources import Resources, room_for, share_out
 from carsray.tuning.rungs import RungTable
@@ -42,7 +42,7 @@ from carsray.tuning.search import FAILURES_IN_A_ROW, SpaceSearch
 from carsray.tuning.signals import terminated_as_interrupted
 from carsray.tuning.study import StudyFile
 from carsray.tuning.turns import Turns
-from carsray.tuning.view import View
+from carsray.tuning.view import NoLines, View
 
 COMPLETE, INTERRUPTED, GAVE_UP = "complete", "interrupted", f"{FAILURES_IN_A_ROW} trials failed in a row"
 """Why a sweep ended, as runs.jsonl says it; anything else is a limit that was reached."""
@@ -93,13 +93,24 @@ def read_record(folder: SweepFolder) -> tuple[Space, DataSplit, SweepSettings]:
 
 
 def extend_record(folder: SweepFolder, trials: int, limits: Mapping[str, float]) -> None:
-    """Write down that a sweep is to have so many trials more, and new budgets or a new target."""
+    """Write down that a sweep is to have so many trials more, and new budgets or a new target.
+
+    Raises ResultsError where a limit is reached all the same: nothing would begin.
+    """
     if not trials and not limits:
         return
     record = folder.read_settings()
     asked = record["settings"]
     extended_from = [*asked.get("extended_from", ()), *([asked["trials"]] if trials else [])]
     record["settings"] = {**asked, **limits, "trials": asked["trials"] + trials, "extended_from": extended_from}
+    rows, settings = read_rows(folder), SweepSettings.model_validate(record["settings"])
+    gpus = gpus_of_a_trial(folder.read_runs(), settings.gpus_per_trial)
+    budget = _budget(folder, settings, gpus or 0.0, _histories(folder, rows))
+    if why := budget.spent({row.trial: row for row in rows}):
+        raise ResultsError(
+            f"{folder.root}: {why}, so nothing would begin. "
+            "Name a limit beyond that: --budget-hours, --budget-gpu-hours or --target"
+        )
     write_json(folder.settings, record)
 
 
@@ -113,8 +124,9 @@ def run_sweep(
 ) -> list[TrialRow]:
     """Run the trials that the record does not have yet; the rows of all of them, in the order of their numbers.
 
-    Ctrl-C or SIGTERM ends it early; the rows of trials that were under way then say "running". Why it ended is in the
-    last line of runs.jsonl. A ``watch`` is told what changes in the record.
+    Ctrl-C, SIGTERM or a limit ends it early; the rows of trials that were under way then say "running" or "paused", and
+    the next call goes on with them. Why it ended is in the last line of runs.jsonl. A ``watch`` is told what changes in
+    the record.
     """
     _quiet()
     with (
@@ -123,12 +135,11 @@ def run_sweep(
         terminated_as_interrupted(),
     ):
         resources = share_out(nodes, settings)
-        histories = {row.trial: folder.trial(row.trial).read_history() for row in before}
-        ends = [epoch["time"] for history in histories.values() for epoch in history if "time" in epoch]
-        budget = Budget(settings, resources.gpus, hours_worked(folder.read_runs(), ends), time.time())
-        cut_off = [row.trial for row in before if row.state == "running"]
-        table = _rung_table(space, len(split.val), before, histories)
+        histories = _histories(folder, before)
+        budget = _budget(folder, settings, resources.gpus, histories)
         baseline = 0 if space.start else None
+        cut_off = [row.trial for row in before if row.state == "running" or (row.trial == baseline and not row.ended)]
+        table = _rung_table(space, len(split.val), before, histories)
         turns = Turns(table, resources.concurrent, settings.trials - len(before), cut_off, baseline)
         recorder = Recorder(folder, space, before, turns.comes_again, watch)
         view = View(recorder, settings.trials, len(split.val))
@@ -143,8 +154,8 @@ def run_sweep(
         scheduler.winds_down()  # a limit that an earlier process reached: Ray would begin trials before it asks
         folder.append_run("began", gpus_per_trial=resources.gpus, **_circumstances())
         try:
-            _fit(_trainable(space, split, settings, resources), search, scheduler, [recorder, view])
-            if turns.over():
+            _fit(_trainable(space, split, settings, resources), search, scheduler, [recorder, view, NoLines()])
+            if turns.complete():
                 recorder.close_paused()
                 search.close_paused()
             why = _why(turns, scheduler, search)
@@ -163,13 +174,25 @@ def run_sweep(
     return sorted(recorder.rows.values(), key=lambda row: row.trial)
 
 
+def _histories(folder: SweepFolder, rows: Sequence[TrialRow]) -> dict[int, list[dict[str, Any]]]:
+    return {row.trial: folder.trial(row.trial).read_history() for row in rows}
+
+
+def _budget(
+    folder: SweepFolder, settings: SweepSettings, gpus: float, histories: Mapping[int, Sequence[Mapping[str, Any]]]
+) -> Budget:
+    """The limits, with what earlier processes have used; the clock runs from now on."""
+    ends = [epoch["time"] for history in histories.values() for epoch in history if "time" in epoch]
+    return Budget(settings, gpus, hours_worked(folder.read_runs(), ends), time.time())
+
+
 def _why(turns: Turns, scheduler: RungScheduler, search: SpaceSearch) -> str:
-    """What ended a sweep."""
+    """What ended a sweep, or this part of it."""
     if not turns.over():
         return INTERRUPTED
     if search.gave_up:
         return GAVE_UP
-    return scheduler.enough or COMPLETE
+    return COMPLETE if turns.complete() else scheduler.enough
 
 
 def _circumstances() -> dict[str, Any]:
@@ -216,8 +239,6 @@ def _rung_table(
             table.record(row.trial, epoch["epoch"], epoch[BEST], whole_epoch_seconds(epoch))
         if row.ended:
             table.drop(row.trial)
-        elif row.state == "running" and row.trial in table.paused():
-            table.go_on(row.trial)
     return table
 
 

@@ -21,18 +21,24 @@ class Turns:
         """
         self.table, self.new, self._baseline = table, new, baseline
         self.slots, self._cut_off = slots, list(cut_off)
+        for trial in self._cut_off:
+            table.go_on(trial)
+        self.winds_down = False
+        """Whether nothing is to begin or to be promoted any more."""
         self._running: set[int] = set()
         self._begun: set[int] = set()
         self._losses: Counter[int] = Counter()
 
     def free(self) -> bool:
-        """Whether there is a slot that nobody has."""
-        return len(self._running) < self.slots
+        """Whether there is a slot for somebody: one that nobody has, and the sweep does not wind down."""
+        return not self.winds_down and len(self._running) < self.slots
 
     def promoted(self) -> int | None:
         """The paused trial that is to go on now."""
-        if not self.free():
-            return None
+        return self._next_promotion() if self.free() else None
+
+    def _next_promotion(self) -> int | None:
+        """Whose turn it would be, were a slot free."""
         promoted = self.table.next_promotion()
         if promoted is None and not self._running and not self.new and not self._cut_off:
             promoted = self.table.leader()
@@ -52,8 +58,12 @@ class Turns:
         return promoted if promoted not in self._begun else None
 
     def over(self) -> bool:
-        """Whether nothing runs, and nothing is left to run."""
-        return not self._running and not self.new and not self._cut_off and self.promoted() is None
+        """Whether nothing runs, and nothing will in this process."""
+        return self.complete() or (self.winds_down and not self._running)
+
+    def complete(self) -> bool:
+        """Whether nothing runs, and nothing is left to run, not for a later process either."""
+        return not self._running and not self.new and not self._cut_off and self._next_promotion() is None
 
     def begin(self, trial: int) -> None:
         """A trial that this process has not run before takes a slot."""
@@ -74,7 +84,7 @@ class Turns:
     def stand(self, trial: int) -> bool:
         """A trial has come to a rung, and gives up its slot there; whether it goes on at once."""
         self._running.discard(trial)
-        if trial != self._baseline and self.promoted() != trial:
+        if not self.free() or (trial != self._baseline and self.promoted() != trial):
             return False
         self.go_on(trial)
         return True
@@ -91,13 +101,20 @@ class Turns:
     def lose(self, trial: int) -> None:
         """A trial has lost its actor, and with it its slot; it comes again, unless that happened too often."""
         self._losses[trial] += 1
-        self.end(trial)
         if self._losses[trial] <= LOSSES:
+            self.leave(trial)
+        else:
+            self.end(trial)
+
+    def leave(self, trial: int) -> None:
+        """A trial gives up its slot before its end, to go on later; one that has none keeps its place at its rung."""
+        if trial in self._running:
+            self._running.discard(trial)
             self._cut_off.append(trial)
 
     def comes_again(self, trial: int) -> bool:
-        """Whether a trial waits to go on where it was cut off."""
-        return trial in self._cut_off
+        """Whether a trial waits to go on, where it was cut off or at its rung."""
+        return trial in self._cut_off or trial in self.table.paused()
 
     def end(self, trial: int) -> None:
         """A trial gives up its slot and will not go on."""
@@ -105,7 +122,11 @@ class Turns:
         self._running.discard(trial)
 
     def wind_down(self) -> None:
-        """Begin nothing and promote nothing from now on."""
-        self.new, self._cut_off = 0, []
-        for trial in self.table.paused():
-            self.table.drop(trial)
+        """Begin nothing and promote nothing from now on: what is left is for a later process."""
+        self.winds_down = True
+
+    def close(self) -> None:
+        """The sweep is over. Where it is complete, nobody goes on from a rung any more."""
+        if self.complete():
+            for trial in self.table.paused():
+                self.table.drop(trial)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
@@ -13,6 +14,13 @@ from rich.text import Text
 from carsray.leaderboard import TrialRow
 from carsray.tuning.picture import WIDE, Outlook, describe
 from carsray.tuning.record import Recorder
+
+
+class NoLines(TrialProgressCallback):
+    """In place of Ray's own, which at any verbosity has a line for a trial that is stopped before its first result."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Nothing, see View."""
 
 
 class View(Callback):
@@ -40,9 +48,9 @@ class View(Callback):
             print(f"warning: storage: {problem}. The sweep goes on", file=sys.stderr, flush=True)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """One line, where there is no terminal."""
-        if self._live is None:
-            row = self._recorder.rows[trial.config["trial"]]
+        """One line, where there is no terminal; none of a trial that had not begun when the sweep wound down."""
+        row = self._recorder.rows.get(trial.config["trial"])
+        if self._live is None and row:
             print(f"{describe(row)} | {self._status()}", file=sys.stderr, flush=True)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

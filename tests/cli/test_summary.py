@@ -39,6 +39,9 @@ def row_of(trial: int, score: float | None, state: Any = "finished", **params: A
 
 
 def summary(capsys: pytest.CaptureFixture[str], folder: SweepFolder, rows: list[TrialRow], trials: int = 3) -> str:
+    """Of a sweep that is complete, unless the folder says otherwise."""
+    if not folder.read_runs():
+        folder.append_run("ended", why="complete")
     settings = SweepSettings(data=Path("/cars"), cache=Path("/cache"), trials=trials)
     print_summary(folder, SPACE, SPLIT, settings, rows)
     return capsys.readouterr().out
@@ -53,7 +56,7 @@ def test_the_best_trial_leads_and_its_files_are_named(folder: SweepFolder, capsy
     assert "Best: trial 1, val/accuracy 0.7500" in out
     assert f"{folder.table}  all trials" in out
     assert "checkpoint" not in out  # it is not there, so it is not named
-    assert "Interrupted" not in out
+    assert "trials have ended" not in out
 
 
 def test_the_noise_of_the_score_and_the_seal_are_told(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,34 +77,55 @@ def test_where_the_time_went_is_told(folder: SweepFolder, capsys: pytest.Capture
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.append_run("began")
     out = summary(capsys, folder, [row_of(0, 0.5), row_of(1, 0.4, "running")], trials=5)
-    assert f"Interrupted: 4 trials missing. Go on with: carsray resume tiny --results {folder.root.parent}" in out
+    command = f"carsray resume tiny --results {folder.root.parent}"
+    assert f"Interrupted: 1 of 5 trials have ended. Go on with: {command}" in out
 
 
-@pytest.mark.parametrize(("states", "code"), [(["finished"] * 6, 0), (["finished", "running"], 130)])
-def test_the_exit_code_tells_a_whole_sweep_from_an_interrupted_one(
-    states: list[str], code: int, folder: SweepFolder
+FAILED = [TrialRow(number, "failed", 0, {}, 1.0, {"lr": 0.1}, "no memory") for number in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("why", "rows", "code", "told"),
+    [
+        ("complete", [row_of(0, 0.5)] * 6, 0, ""),
+        ("interrupted", [row_of(0, 0.5)], 130, "Interrupted: 1 of 6 trials have ended. Go on with: carsray resume"),
+        ("interrupted", FAILED, 130, "Interrupted: 5 of 6 trials have ended. Go on with: carsray resume"),
+        (
+            "5 trials failed in a row",
+            FAILED,
+            1,
+            "5 of 6 trials have ended. Once the cause is mended, go on with: carsray r",
+        ),
+        (
+            "5 trials failed in a row",
+            [row_of(0, 0.5), *FAILED],
+            1,
+            "6 of 6 trials have ended. Once the cause is mended, go on with: carsray extend",
+        ),
+        (
+            "the budget of 2 hours is spent",
+            [row_of(0, 0.5), *[row_of(1, 0.4, "paused")] * 5],
+            0,
+            "The budget of 2 hours is spent: 1 of 6 trials have ended. Go on with: carsray extend tiny",
+        ),
+    ],
+)
+def test_the_exit_code_and_the_last_line_go_by_why_a_sweep_ended(
+    why: str,
+    rows: list[TrialRow],
+    code: int,
+    told: str,
+    folder: SweepFolder,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    folder.append_run("ended", why=why)
     settings = SweepSettings(data=Path("/"), cache=Path("/"), trials=6)
-    rows = [row_of(number, 0.5, state) for number, state in enumerate(states)]
     assert print_summary(folder, SPACE, SPLIT, settings, rows) == code
-
-
-def test_a_sweep_that_ended_by_failures_exits_with_1(folder: SweepFolder) -> None:
-    failed = [TrialRow(n, "failed", 0, {}, 1.0, {"lr": 0.1}, "no memory") for n in range(1, 6)]
-    settings = SweepSettings(data=Path("/"), cache=Path("/"), trials=9)
-    folder.append_run("ended", why="5 trials failed in a row")
-    assert print_summary(folder, SPACE, SPLIT, settings, [row_of(0, 0.5), *failed]) == 1
-
-
-def test_a_sweep_whose_budget_is_spent_says_so_and_has_not_failed(
-    folder: SweepFolder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder.append_run("ended", why="the budget of 2 hours is spent")
-    settings = SweepSettings(data=Path("/"), cache=Path("/"), trials=9)
-    assert print_summary(folder, SPACE, SPLIT, settings, [row_of(0, 0.5)]) == 0
-    out = capsys.readouterr().out
-    assert "The budget of 2 hours is spent: 8 trials missing. Go on with: carsray extend tiny" in out
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert told in last
+    assert ("trials have ended" in last) is bool(told)
 
 
 def test_failures_are_counted_with_the_first_reason(folder: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,8 +150,17 @@ def test_what_is_kept_on_disk_is_told(folder: SweepFolder, capsys: pytest.Captur
 
 def test_a_sweep_without_a_score_has_failed(folder: SweepFolder) -> None:
     rows = [TrialRow(0, "failed", 0, {}, 1.0, {}, "no memory")]
-    with pytest.raises(SweepFailed, match=r"none of 1 trials reached the end of an epoch"):
+    folder.append_run("ended", why="complete")
+    with pytest.raises(SweepFailed, match=r"none of 1 trials reached the end of an epoch\.$"):
         print_summary(folder, SPACE, SPLIT, SweepSettings(data=Path("/"), cache=Path("/")), rows)
+
+
+def test_a_sweep_without_a_score_at_its_limit_says_how_to_go_on(folder: SweepFolder) -> None:
+    folder.append_run("ended", why="the budget of 2 hours is spent")
+    with pytest.raises(SweepFailed, match=r"The budget of 2 hours is spent: 0 of 20 .* carsray extend tiny"):
+        print_summary(
+            folder, SPACE, SPLIT, SweepSettings(data=Path("/"), cache=Path("/")), [row_of(0, None, "running")]
+        )
 
 
 @pytest.mark.parametrize(

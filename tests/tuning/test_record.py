@@ -135,6 +135,17 @@ def test_only_the_best_trials_keep_their_weights(folder: SweepFolder) -> None:
     assert folder.trial(1).checkpoint.read_bytes() == b"epoch 2"
 
 
+def test_a_trial_that_is_left_keeps_its_row_and_its_snapshot(folder: SweepFolder) -> None:
+    recorder, trial = Recorder(folder, space_of(), comes_again=lambda number: True), fake_trial(0, lr=0.1)
+    recorder.on_trial_start(0, [], trial)
+    recorder.on_trial_result(0, [], trial, result_of(1, 0.3, 0.3, snapshot=Parcel(b"of one epoch")))
+    recorder.on_trial_complete(0, [], trial)
+    recorder.on_trial_complete(0, [], fake_trial(1))  # it had not begun
+    assert folder.trial(0).read_state().state == "running"
+    assert folder.trial(0).snapshot.exists()
+    assert list(recorder.rows) == [0]
+
+
 def test_a_running_trial_keeps_its_weights_among_better_ones(folder: SweepFolder) -> None:
     recorder, poor = Recorder(folder, space_of()), fake_trial(99)
     recorder.on_trial_start(0, [], poor)

@@ -12,6 +12,8 @@ from ray_sweeps import WAIT_SECONDS, Run, start_cli, study_of, wait_for, without
 from tiny_sweeps import TEXT, space_of
 
 from carsray.data.records import DataSplit
+from carsray.errors import ResultsError
+from carsray.files import write_json
 from carsray.leaderboard import read_rows
 from carsray.results import SweepFolder
 from carsray.tuning.sweep import extend_record, read_record, run_sweep
@@ -35,14 +37,46 @@ def test_an_extended_sweep_keeps_its_trials_and_gets_new_ones(run: Run, split: D
     assert all(row.ended for row in longer)
 
 
-def test_a_sweep_winds_down_at_its_target(run: Run) -> None:
-    folder, rows = run("target", space_of(), trials=6, concurrent=1, target=0.01)
-    assert [row.trial for row in rows] == [0]
+def test_a_sweep_stops_at_its_limit_and_goes_on_from_there_to_the_same_end_under_another(
+    run: Run, undisturbed: SweepFolder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, rows = run("target", space_of(**PINS), trials=5, concurrent=1, target=0.01)
+    assert [(row.trial, row.ended) for row in rows] == [(0, False)]
     last = folder.read_runs()[-1]
     assert (last["event"], last["why"]) == ("ended", "trial 0 has reached the target of 0.01")
     assert folder.trial(0).checkpoint.exists()
-    assert [row.trial for row in run_sweep(folder, *read_record(folder), before=rows)] == [0]
+    assert folder.trial(0).snapshot.exists()
+    assert run_sweep(folder, *read_record(folder), before=rows) == rows
     assert folder.read_runs()[-1]["why"] == last["why"]
+
+    with pytest.raises(ResultsError, match=r"has reached the target of 0.01, so nothing would begin. Name a limit"):
+        extend_record(folder, 3, {"budget_hours": 5})
+    assert read_record(folder)[2].trials == 5
+    extend_record(folder, 0, {"target": 1.0})  # which the first trial reaches, as it is easy
+    rows = run_sweep(folder, *read_record(folder), before=rows)
+    assert [(row.trial, row.state) for row in rows] == [(0, "finished")]
+    assert capfd.readouterr().out == ""  # of the trial that would have been the next
+
+    record = folder.read_settings()
+    record["settings"]["target"] = None
+    write_json(folder.settings, record)
+    assert {row.state for row in run_sweep(folder, *read_record(folder), before=rows)} <= {"finished", "pruned"}
+    assert folder.read_runs()[-1]["why"] == "complete"
+    assert without_times(folder) == without_times(undisturbed)
+
+
+def test_trials_that_a_limit_cuts_off_between_rungs_run_to_their_ends_when_the_sweep_is_extended(run: Run) -> None:
+    space = space_of(TEXT.replace("rungs = [1, 2]", "rungs = [5]"), epochs=6)
+    folder, rows = run("between", space, trials=3, concurrent=3, target=0.01)
+    assert {row.state for row in rows} == {"running"}
+    assert TrialState.RUNNING in {trial.state for trial in study_of(folder)}
+    extend_record(folder, 0, {"target": 1.0})
+    ended = run_sweep(folder, *read_record(folder), before=rows)
+    assert [row.trial for row in ended] == [0, 1, 2]
+    assert {row.state for row in ended} <= {"finished", "pruned"}
+    assert max(row.epochs for row in ended) == 6
+    for row in ended:
+        assert [epoch["epoch"] for epoch in folder.trial(row.trial).read_history()] == list(range(1, row.epochs + 1))
 
 
 Begin = Callable[[str], tuple[subprocess.Popen[str], SweepFolder]]

@@ -66,6 +66,19 @@ def test_a_trial_that_lost_its_actor_is_proposed_again_and_is_no_failure() -> No
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.6)
 
 
+def test_a_trial_that_is_left_before_it_began_is_no_failure() -> None:
+    turns, file = roomy_turns(), NoFile()
+    search = SpaceSearch(space_of(), cast(Any, file), 3, turns)
+    search.suggest("a")
+    turns.begin(0)
+    turns.wind_down()
+    turns.leave(0)
+    search.on_trial_complete("a")
+    assert told(search)[0].state == TrialState.RUNNING
+    assert file.ended == {}
+    assert search._failures == 0
+
+
 DEPTHS = """
 [objective]
 rungs = [1]

@@ -108,6 +108,48 @@ def test_a_wound_down_sweep_waits_for_those_that_run() -> None:
     assert turns.over()
 
 
+def test_what_a_wound_down_sweep_leaves_is_for_a_later_process() -> None:
+    turns = turns_of(slots=2, new=1)
+    for trial in (0, 1):
+        turns.begin(trial)
+    turns.table.record(0, 1, 0.5)
+    turns.wind_down()
+    assert not turns.stand(0)
+    turns.leave(1)
+    turns.close()
+    assert (turns.over(), turns.complete()) == (True, False)
+    assert turns.comes_again(0)
+    assert turns.comes_again(1)
+
+
+def test_a_complete_sweep_closes_its_rungs() -> None:
+    turns = turns_of(new=0)
+    for trial, epoch in ((0, 1), (1, EPOCHS)):
+        turns.table.record(trial, epoch, 0.5)
+    turns.wind_down()  # a target that the last trial has reached leaves nothing either
+    assert turns.complete()
+    turns.close()
+    assert not turns.comes_again(0)
+
+
+def test_a_trial_that_loses_its_actor_in_a_wound_down_sweep_does_not_begin_again() -> None:
+    turns = turns_of(slots=1, new=0)
+    turns.begin(0)
+    turns.wind_down()
+    turns.lose(0)
+    assert turns.recalled() is None
+    assert turns.over()
+    assert turns.comes_again(0)  # later
+
+
+def test_the_baseline_does_not_pause_unless_the_sweep_winds_down() -> None:
+    turns = Turns(RungTable([1, 3], 3), slots=2, new=5, baseline=0)
+    turns.begin(0)
+    turns.table.record(0, 1, 0.0)
+    turns.wind_down()
+    assert not turns.stand(0)
+
+
 def test_the_baseline_does_not_pause() -> None:
     turns = Turns(RungTable([1, 3], 3), slots=2, new=5, baseline=0)
     for trial in (0, 1):
