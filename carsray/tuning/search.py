@@ -22,7 +22,8 @@ from carsray.tuning.study import NUMBER, StudyFile
 from carsray.tuning.turns import Turns
 
 FAILURES_IN_A_ROW = 5
-"""So many failed trials, one after the other, end a sweep: something is wrong that no configuration will mend."""
+"""So many failed trials, and no epoch of any trial between them, end a sweep: something is wrong that no configuration
+will mend. Where it is one node of several, to go on would send the trials there one after the other, and lose them."""
 
 ATTEMPTS = 100
 """Draws for one trial before giving up on finding settings that fit together."""
@@ -173,9 +174,9 @@ class SpaceSearch(OptunaSearch):
         """Enter an epoch's score, under the epoch's own number; at a rung the trial counts as pruned there."""
         trial, epoch = self._trials[trial_id], int(result["epoch"])
         trial.intermediate_values[epoch] = result[BEST]
+        self._failures = 0
         if epoch in self._carsray_space.rungs:
             trial.state, trial.value = TrialState.PRUNED, result[BEST]
-            self._failures = 0
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Enter how the trial ended: pruned ones with their best so far, failed ones as failed."""

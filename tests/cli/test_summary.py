@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,14 @@ def test_failures_are_counted_with_the_first_reason(folder: SweepFolder, capsys:
     failed = [TrialRow(n, "failed", 0, {}, 1.0, {"lr": 0.1}, f"loss became nan in epoch {n}") for n in (1, 2)]
     out = summary(capsys, folder, [row_of(0, 0.5), *failed])
     assert "2 trials failed; the first, trial 1: loss became nan in epoch 1" in out
+
+
+@pytest.mark.parametrize(("nodes", "told"), [("aab", ", all on a"), ("aaa", ""), ("abb", "")])
+def test_that_all_failures_come_from_one_node_of_several_is_told(
+    nodes: str, told: str, folder: SweepFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [replace(row_of(n, 0.5, state), node=nodes[n]) for n, state in enumerate(("failed", "failed", "finished"))]
+    assert f"2 trials failed{told}; the first, trial 0" in summary(capsys, folder, rows)
 
 
 def test_a_sweep_interrupted_before_its_first_trial_ended_says_how_to_go_on(

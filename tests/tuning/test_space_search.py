@@ -157,6 +157,17 @@ def test_a_trial_that_works_ends_a_row_of_failures() -> None:
             run(search, str(number), [0.1])
 
 
+def test_an_epoch_between_rungs_of_another_trial_ends_a_row_of_failures() -> None:
+    search = search_of(space_of(TEXT.replace("rungs = [1, 2]", "rungs = [2]")))
+    search.suggest("works")
+    for number in range(FAILURES_IN_A_ROW):
+        search.suggest(str(number))
+        fail(search, str(number))
+        if number == 2:
+            search.on_trial_result("works", result_of(1, 0.3))
+    assert not search.gave_up
+
+
 def test_the_same_seed_gives_the_same_proposals_and_another_one_others() -> None:
     def proposals(seed: int) -> list[dict[str, Any]]:
         search, made = search_of(seed=seed), []

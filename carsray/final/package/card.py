@@ -97,8 +97,9 @@ def _data(package: Package, facts: dict[str, Any], retrain: dict[str, Any]) -> l
 
 def _search(package: Package, facts: dict[str, Any], retrain: dict[str, Any]) -> list[str]:
     search, cost = facts["search"], retrain["cost"]
+    stopped = search["trials"] - search["finished"] - search["failed"]  # pruned, or left where a limit ended the sweep
     parts = [
-        f"{search['trials']} trials, of which {search['finished']} ran to their end, {search['pruned']} were stopped"
+        f"{search['trials']} trials, of which {search['finished']} ran to their end, {stopped} were stopped"
         f" early and {search['failed']} failed; {search['epochs']} epochs in all (`export.json`). Each trial is a line"
         " of `record/trials.csv`, the space is `record/space.toml`, all settings of the winner are in `config.toml`.",
         search_table(search["parameters"], search["chosen"]),
