@@ -42,7 +42,14 @@ class RungTable:
         self._ranked: dict[int, list[tuple[float, int]]] = {rung: [] for rung in self._reached}
         self._paused: dict[int, int] = {}
         self._seconds: dict[int, float] = {}
-        self._longest = 0
+        self._epochs: dict[int, int] = {}
+        """How far each trial has come; those that failed are left out, as they are of the ranks."""
+
+    @classmethod
+    def of(cls, space: Space, pictures: int) -> "RungTable":
+        """The table of a sweep over a space, whose trials are scored on so many validation pictures."""
+        objective = space.objective
+        return cls(space.rungs, objective.reduction, pictures if objective.noise else 0, guesses=bool(space.start))
 
     def record(self, trial: int, epoch: int, score: float, seconds: float | None = None) -> bool:
         """Enter the best score by an epoch, and how long a whole epoch took; True if the trial stands at a rung.
@@ -52,7 +59,7 @@ class RungTable:
         self._paused.pop(trial, None)
         if seconds is not None:
             self._seconds[trial] = seconds
-        self._longest = max(self._longest, epoch)
+        self._epochs[trial] = max(self._epochs.get(trial, 0), epoch)
         if epoch not in self._reached:
             return False
         if trial not in self._reached[epoch]:
@@ -72,30 +79,31 @@ class RungTable:
     def leader(self) -> int | None:
         """The best trial of the highest rung that any has reached, if it waits there and none has gone further.
 
-        A small sweep fills no rung: without this, none of its trials would ever run to its end.
+        A small sweep fills no rung: without this, none of its trials would ever run to its end. One that failed led
+        nowhere.
         """
-        rung = max((rung for rung, reached in self._reached.items() if reached), default=0)
-        if self._longest > rung:
+        rung = max((rung for rung, ranked in self._ranked.items() if ranked), default=0)
+        if max(self._epochs.values(), default=0) > rung:
             return None
         waiting = [trial for trial, at in self._paused.items() if at == rung]
         return min(waiting, key=lambda trial: (-self._reached[rung][trial], trial), default=None)
 
     def _best(self, rung: int) -> list[int]:
-        """The best 1/reduction of those who reached the rung, best first; of equals the earlier.
+        """The best of those who reached the rung, as many as 1/reduction of them, best first; of equals the earlier.
 
-        Also those within the noise of the last of these, as long as they are among the best half and their epochs are
-        not dear: who is a few pictures behind is hardly worse, and where curves cross, the cut would drop the later
-        winner. To send dear ones on as well costs more than it finds.
+        The seats of those that failed go to the next. Also those within the noise of the last of these, as long as they
+        are among the best half and their epochs are not dear: who is a few pictures behind is hardly worse, and where
+        curves cross, the cut would drop the later winner. To send dear ones on as well costs more than it finds.
         """
-        ranked = self._ranked[rung]
-        clear = int(len(ranked) / self._reduction) or min(len(ranked), int(self._guesses))
+        ranked, came = self._ranked[rung], len(self._reached[rung])
+        clear = min(len(ranked), int(came / self._reduction) or int(self._guesses))
         best = [trial for _, trial in ranked[:clear]]
         if not clear or not self._pictures:
             return best
         cut = -ranked[clear - 1][0]
         least = cut - ERRORS * noise(cut, self._pictures)
         dear = DEAR * sum(self._seconds.values()) / max(len(self._seconds), 1)
-        blurred = ranked[clear : int(len(ranked) * WITHIN_NOISE)]
+        blurred = ranked[clear : int(came * WITHIN_NOISE)]
         return best + [trial for score, trial in blurred if -score >= least and self._seconds.get(trial, 0.0) <= dear]
 
     def to_pass(self) -> float | None:
@@ -107,7 +115,7 @@ class RungTable:
             return None
         if len(self._reached[1]) < self._reduction:
             return 0.0
-        return min(self._reached[1][trial] for trial in self._best(1))
+        return min((self._reached[1][trial] for trial in self._best(1)), default=0.0)
 
     def go_on(self, trial: int) -> None:
         """The trial is taken up again."""
@@ -117,13 +125,18 @@ class RungTable:
         """The trial has ended; its scores still count."""
         self._paused.pop(trial, None)
 
+    def fail(self, trial: int) -> None:
+        """The trial has failed: it counts among those that came to its rungs, and among nobody who is to go on."""
+        self.drop(trial)
+        if self._epochs.pop(trial, None) is None:
+            return
+        for rung, reached in self._reached.items():
+            if trial in reached:
+                self._ranked[rung].remove((-reached[trial], trial))
+
     def paused(self) -> list[int]:
         """Those who stand at a rung."""
         return sorted(self._paused)
-
-    def counts(self) -> dict[int, int]:
-        """How many trials have reached each rung."""
-        return {rung: len(reached) for rung, reached in self._reached.items()}
 
 
 def noise(score: float, pictures: int) -> float:
@@ -146,10 +159,9 @@ def expected_epochs(space: Space, trials: int, pictures: int = 0) -> tuple[dict[
     epochs = 0
     asked, trials = trials, min(trials, LARGEST_SIMULATED)
     sweeps = max(3, SIMULATED_TRIALS // trials)
-    blurred_by = pictures if space.objective.noise else 0
     for _ in range(sweeps):
         scores = 0.5 + 1e-9 * rng.permutation(trials)
-        table = RungTable(space.rungs, space.objective.reduction, blurred_by, guesses=bool(space.start))
+        table = RungTable.of(space, pictures)
         left, trained = trials, dict.fromkeys(range(trials), 0)
         while True:
             baseline = 0 if space.start and left < trials and trained[0] < space.epochs else None

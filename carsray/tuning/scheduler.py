@@ -106,7 +106,9 @@ class RungScheduler(ASHAScheduler):
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """A trial has run all its epochs, or failed with an answer; else the sweep winds down, and it is left there."""
         number = trial.config["trial"]
-        if "failed" in result or int(result[self._time_attr]) >= self._max_t:
+        if "failed" in result:
+            self._turns.fail(number)
+        elif int(result[self._time_attr]) >= self._max_t:
             self._turns.end(number)
         else:
             self._turns.leave(number)

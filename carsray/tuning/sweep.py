@@ -232,12 +232,13 @@ def _rung_table(
     space: Space, pictures: int, before: Sequence[TrialRow], histories: Mapping[int, Sequence[Mapping[str, Any]]]
 ) -> RungTable:
     """The rungs as an earlier process left them."""
-    noise = pictures if space.objective.noise else 0
-    table = RungTable(space.rungs, space.objective.reduction, noise, guesses=bool(space.start))
+    table = RungTable.of(space, pictures)
     for row in before:
         for epoch in histories[row.trial]:
             table.record(row.trial, epoch["epoch"], epoch[BEST], whole_epoch_seconds(epoch))
-        if row.ended:
+        if row.state == "failed":
+            table.fail(row.trial)
+        elif row.ended:
             table.drop(row.trial)
     return table
 

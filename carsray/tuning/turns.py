@@ -104,7 +104,7 @@ class Turns:
         if self._losses[trial] <= LOSSES:
             self.leave(trial)
         else:
-            self.end(trial)
+            self.fail(trial)
 
     def leave(self, trial: int) -> None:
         """A trial gives up its slot before its end, to go on later; one that has none keeps its place at its rung."""
@@ -119,6 +119,11 @@ class Turns:
     def end(self, trial: int) -> None:
         """A trial gives up its slot and will not go on."""
         self.table.drop(trial)
+        self._running.discard(trial)
+
+    def fail(self, trial: int) -> None:
+        """A trial gives up its slot, and its place in the table to the next."""
+        self.table.fail(trial)
         self._running.discard(trial)
 
     def wind_down(self) -> None:

@@ -3,7 +3,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_sweeps import TEXT, space_of
 
+from carsray.leaderboard import TrialRow
+from carsray.results import BEST
 from carsray.tuning.rungs import RungTable, expected_epochs
+from carsray.tuning.sweep import _rung_table
 
 THIRDS = TEXT.replace("reduction = 2", "reduction = 3")
 
@@ -84,18 +87,43 @@ def test_the_highest_rung_is_served_first() -> None:
     assert table.next_promotion() == 5
 
 
-def test_one_that_has_failed_is_not_promoted_and_still_counts() -> None:
+def test_one_that_has_ended_is_not_promoted_and_keeps_its_seat() -> None:
     table = table_of({0: 0.9, 1: 0.8, 2: 0.1})
     table.drop(0)
     assert table.next_promotion() is None
-    assert table.counts() == {1: 3, 3: 0}
+
+
+def test_the_seat_of_one_that_failed_goes_to_the_next_best() -> None:
+    table = table_of({0: 0.9, 1: 0.8, 2: 0.1})
+    table.fail(0)
+    table.fail(0)  # as told twice
+    assert promotions(table) == [1]
+    table.fail(1)
+    assert promotions(table) == [2]
+    table.fail(2)
+    assert (table.next_promotion(), table.to_pass()) == (None, 0)
+
+
+def test_a_resumed_sweep_knows_from_the_record_who_failed() -> None:
+    rows = [TrialRow(0, "paused", 1, {BEST: 0.4}, 1.0, {}), TrialRow(1, "failed", 1, {BEST: 0.6}, 1.0, {}, "nan")]
+    histories = {row.trial: [{"epoch": 1, BEST: row.score}] for row in rows}
+    assert _rung_table(space_of(), 12, rows, histories).next_promotion() == 0
+
+
+def test_of_a_small_sweep_the_next_best_goes_to_the_end_where_the_first_has_failed() -> None:
+    table = table_of({0: 0.4, 1: 0.6})
+    table.go_on(1)
+    for epoch in (2, 3, 4):
+        table.record(1, epoch, 0.7)
+    assert table.leader() is None
+    table.fail(1)
+    assert table.leader() == 0
 
 
 def test_epochs_between_rungs_decide_nothing() -> None:
     table = RungTable([2, 6], 3)
     for epoch in (1, 3, 4, 5, 7):
         assert not table.record(0, epoch, 0.9)
-    assert table.counts() == {2: 0, 6: 0}
     assert table.paused() == []
 
 
@@ -103,7 +131,7 @@ def test_a_trial_counts_once_at_a_rung() -> None:
     table = table_of({0: 0.9, 1: 0.1})
     table.go_on(1)
     assert table.record(1, 1, 0.95)  # begun again after a crash: it stands there once more, with its first score
-    assert table.counts() == {1: 2, 3: 0}
+    assert table.next_promotion() is None
     table.record(2, 1, 0.5)
     assert table.next_promotion() == 0
 

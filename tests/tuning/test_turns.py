@@ -1,5 +1,7 @@
 """Sweeps played through by hand: whose turn it is."""
 
+from collections.abc import Collection
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,8 +23,8 @@ def reach(turns: Turns, trial: int, epoch: int, score: float) -> bool:
     return False
 
 
-def play(turns: Turns, scores: list[float], slots: int, first: int = 0) -> dict[int, int]:
-    """A whole sweep, trials in step with each other; how far each trial came."""
+def play(turns: Turns, scores: list[float], slots: int, first: int = 0, doomed: Collection[int] = ()) -> dict[int, int]:
+    """A whole sweep, trials in step with each other; how far each trial came. The doomed fail after the last rung."""
     running: list[int] = []
     came = dict.fromkeys(range(len(scores)), 0)
     upcoming = first
@@ -44,7 +46,10 @@ def play(turns: Turns, scores: list[float], slots: int, first: int = 0) -> dict[
         assert 0 < len(running) <= slots
         trial = running.pop(0)
         came[trial] = next(end for end in (1, 3, EPOCHS) if end > came[trial])
-        if reach(turns, trial, came[trial], scores[trial]):
+        if trial in doomed and came[trial] == EPOCHS:
+            came[trial] = 3
+            turns.fail(trial)
+        elif reach(turns, trial, came[trial], scores[trial]):
             running.append(trial)
     return came
 
@@ -55,6 +60,20 @@ def test_every_sweep_ends_with_all_trials_begun_and_one_at_its_end(scores: list[
     came = play(turns_of(slots, len(scores)), [float(score) for score in scores], slots)
     assert min(came.values()) >= 1
     assert max(came.values()) == EPOCHS
+
+
+@settings(deadline=None)
+@given(
+    scores=st.lists(st.integers(0, 5), min_size=2, max_size=15),
+    doomed=st.sets(st.integers(0, 14)),
+    slots=st.integers(1, 5),
+)
+def test_whoever_fails_after_the_last_rung_one_of_the_others_runs_to_its_end(
+    scores: list[int], doomed: set[int], slots: int
+) -> None:
+    trials = set(range(len(scores)))
+    came = play(turns_of(slots, len(scores)), [float(score) for score in scores], slots, doomed=doomed)
+    assert max(came.values()) == (3 if trials <= doomed else EPOCHS)
 
 
 def test_nobody_begins_while_all_slots_are_taken() -> None:
