@@ -18,8 +18,7 @@ class Cost:
 
 def costs(sweep: Sweep) -> list[Cost]:
     """The search first; later stages as far as they have been run."""
-    slots = sum(row.seconds for row in sweep.rows)
-    found = [Cost("Search", duration(sweep.seconds), gpu_hours(_hours(sweep, slots)))]
+    found = [Cost("Search", duration(sweep.seconds), gpu_hours(sweep.gpu_hours))]
     if confirmed := sweep.findings.confirmed:
         rows = confirmed["finalists"]
         seconds = sum(row["seconds"] * row["seeds"] for row in rows)

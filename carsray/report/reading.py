@@ -12,7 +12,7 @@ from carsray.leaderboard import TrialRow, ranked, read_rows
 from carsray.report.findings import Findings, read_findings
 from carsray.results import LATELY, SweepFolder
 from carsray.space import Space
-from carsray.tuning.budget import gpus_of_a_trial, spans_worked
+from carsray.tuning.budget import gpu_seconds, gpus_of_a_trial, spans_worked
 from carsray.tuning.picture import duration
 from carsray.tuning.sweep import COMPLETE, read_record
 
@@ -88,8 +88,15 @@ class Sweep:
 
     @property
     def gpu_share(self) -> float | None:
-        """GPUs of one trial; None where the record does not say."""
+        """GPUs of one trial, by the last process; None where the record does not say."""
         return gpus_of_a_trial(self.runs, self.settings.gpus_per_trial)
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """Of all trials; None where the record does not say."""
+        seconds = sum(row.seconds for row in self.rows)
+        found = gpu_seconds(self.runs, self.settings.gpus_per_trial, seconds)
+        return None if found is None else found / 3600
 
     @property
     def standing(self) -> Standing:

@@ -85,10 +85,10 @@ def _gpus(sweep: Sweep) -> str:
     slots = f"All trials together took {duration(seconds)} of their slots, in {duration(sweep.seconds)} by the clock"
     if sweep.gpu_share is None:
         return f"{slots}; how many GPUs each had is not recorded."
-    if not sweep.gpu_share:
+    if not sweep.gpu_hours:
         return f"{slots}; no GPU was used."
-    hours = gpu_hours(seconds * sweep.gpu_share / 3600)
-    return f"{slots}: {hours} GPU-hours at {sweep.gpu_share:g} of a GPU a trial."
+    at = "and lately at" if len({run["gpus_per_trial"] for run in sweep.runs if "gpus_per_trial" in run}) > 1 else "at"
+    return f"{slots}: {gpu_hours(sweep.gpu_hours)} GPU-hours {at} {sweep.gpu_share:g} of a GPU a trial."
 
 
 def _table(sweep: Sweep, by_trial: Mapping[int, Mapping[str, float]], order: Sequence[str]) -> Table:

@@ -84,9 +84,10 @@ class Recorder(Callback):
             return
         row = self._new_row(trial)
         folder = self.folder.trial(number)
-        folder.history.unlink(missing_ok=True)  # of an attempt that was cut off
+        folder.history.unlink(missing_ok=True)  # of an attempt that was cut off, and whose time is spent all the same
         self._kept.drop(number)
-        self._update(row)
+        spent = self.rows[number].seconds if number in self.rows else 0.0
+        self._update(replace(row, seconds=spent))
 
     def _cut_back(self, row: TrialRow) -> TrialRow:
         """Without what came after the snapshot: those epochs are trained again, and may end otherwise."""

@@ -33,7 +33,7 @@ from carsray.space_file import load_space
 from carsray.storage.watch import Watch
 from carsray.training.forked import fork_server
 from carsray.tuning.actor import TrialActor
-from carsray.tuning.budget import Budget, gpus_of_a_trial, hours_worked
+from carsray.tuning.budget import Budget, lost_gpus
 from carsray.tuning.record import Recorder
 from carsray.tuning.resources import Resources, room_for, share_out
 from carsray.tuning.rungs import RungTable
@@ -104,8 +104,7 @@ def extend_record(folder: SweepFolder, trials: int, limits: Mapping[str, float])
     extended_from = [*asked.get("extended_from", ()), *([asked["trials"]] if trials else [])]
     record["settings"] = {**asked, **limits, "trials": asked["trials"] + trials, "extended_from": extended_from}
     rows, settings = read_rows(folder), SweepSettings.model_validate(record["settings"])
-    gpus = gpus_of_a_trial(folder.read_runs(), settings.gpus_per_trial)
-    budget = _budget(folder, settings, gpus or 0.0, _histories(folder, rows))
+    budget = Budget.after(folder.read_runs(), rows, _histories(folder, rows), settings, gpus=0.0)
     if why := budget.spent({row.trial: row for row in rows}):
         raise ResultsError(
             f"{folder.root}: {why}, so nothing would begin. "
@@ -136,7 +135,7 @@ def run_sweep(
     ):
         resources = share_out(nodes, settings)
         histories = _histories(folder, before)
-        budget = _budget(folder, settings, resources.gpus, histories)
+        budget = Budget.after(folder.read_runs(), before, histories, settings, resources.gpus)
         baseline = 0 if space.start else None
         cut_off = [row.trial for row in before if row.state == "running" or (row.trial == baseline and not row.ended)]
         table = _rung_table(space, len(split.val), before, histories)
@@ -152,7 +151,7 @@ def run_sweep(
             turns, space.epochs, recorder.going_on, spent, lambda: room_for(alive_nodes(), resources, settings)
         )
         scheduler.winds_down()  # a limit that an earlier process reached: Ray would begin trials before it asks
-        folder.append_run("began", gpus_per_trial=resources.gpus, **_circumstances())
+        _note_beginning(folder, resources, budget)
         try:
             _fit(_trainable(space, split, settings, resources), search, scheduler, [recorder, view, NoLines()])
             if turns.complete():
@@ -174,16 +173,15 @@ def run_sweep(
     return sorted(recorder.rows.values(), key=lambda row: row.trial)
 
 
+def _note_beginning(folder: SweepFolder, resources: Resources, budget: Budget) -> None:
+    if lost := lost_gpus(folder.read_runs(), resources.gpus):
+        print(f"warning: {folder.root}: {lost}: carsray resume {folder.arguments}", file=sys.stderr)
+    had = {"gpus_per_trial": resources.gpus, "seconds": round(budget.seconds_before, 2)}
+    folder.append_run("began", **had, **_circumstances())
+
+
 def _histories(folder: SweepFolder, rows: Sequence[TrialRow]) -> dict[int, list[dict[str, Any]]]:
     return {row.trial: folder.trial(row.trial).read_history() for row in rows}
-
-
-def _budget(
-    folder: SweepFolder, settings: SweepSettings, gpus: float, histories: Mapping[int, Sequence[Mapping[str, Any]]]
-) -> Budget:
-    """The limits, with what earlier processes have used; the clock runs from now on."""
-    ends = [epoch["time"] for history in histories.values() for epoch in history if "time" in epoch]
-    return Budget(settings, gpus, hours_worked(folder.read_runs(), ends), time.time())
 
 
 def _why(turns: Turns, scheduler: RungScheduler, search: SpaceSearch) -> str:

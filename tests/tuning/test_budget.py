@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from carsray.config import SweepSettings
 from carsray.leaderboard import TrialRow
 from carsray.results import BEST
-from carsray.tuning.budget import Budget, gpus_of_a_trial, hours_worked, spans_worked
+from carsray.tuning.budget import Budget, gpu_seconds, gpus_of_a_trial, hours_worked, lost_gpus, spans_worked
 
 HERE = Path(__file__)
 
@@ -33,6 +34,42 @@ def test_hours_of_earlier_processes_count(before: float, ago: float, spent: bool
 def test_gpu_hours_are_the_time_of_trials_times_their_gpus(gpus: float, spent: bool) -> None:
     rows = {0: row(seconds=1800), 1: row(seconds=1700)}
     assert bool(budget(gpus, budget_gpu_hours=1.5).spent(rows)) == spent
+
+
+def test_gpu_hours_of_earlier_processes_count_with_the_share_that_they_had() -> None:
+    """Begun on processors, gone on with on GPUs: only the latter spend the budget."""
+    runs = [began(0.0, 0), began(1.0, 7200)]
+    before = gpu_seconds(runs, None, 9000)
+    now = replace(budget(2.0, budget_gpu_hours=1.0), seconds_before=9000, gpu_seconds_before=before)
+    assert before == 1800
+    assert now.spent({0: row(seconds=9000), 1: row(seconds=800)}) == ""
+    assert now.spent({0: row(seconds=9000), 1: row(seconds=900)}) == "the budget of 1 GPU-hours is spent"
+
+
+@pytest.mark.parametrize(("before", "now", "warned"), [(1.0, 0.0, True), (1.0, 0.5, False), (0.0, 0.0, False)])
+def test_that_trials_have_lost_their_gpus_is_told(before: float, now: float, warned: bool) -> None:
+    assert ("had 1 GPU before and has none now" in lost_gpus([began(before, 0)], now)) is warned
+
+
+def began(gpus: float, *seconds: float) -> dict[str, Any]:
+    return {"event": "began", "gpus_per_trial": gpus, **({"seconds": seconds[0]} if seconds else {})}
+
+
+@pytest.mark.parametrize(
+    ("runs", "asked", "found"),
+    [
+        ([], None, None),
+        ([], 0.5, 50),
+        ([began(0.5, 0)], None, 50),
+        ([began(1.0, 0), {"event": "ended"}, began(0.0, 60)], None, 60),
+        ([began(1.0), began(0.25)], None, 25),  # of a carsray that noted no seconds: the last share counts
+        ([began(1.0), began(0.25), began(0.5, 40)], None, 40 * 0.25 + 60 * 0.5),
+    ],
+)
+def test_gpu_seconds_follow_the_shares_of_all_processes(
+    runs: list[dict[str, Any]], asked: float | None, found: float | None
+) -> None:
+    assert gpu_seconds(runs, asked, 100) == found
 
 
 def test_the_target_names_the_trial_that_reached_it() -> None:

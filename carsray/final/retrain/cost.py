@@ -7,7 +7,7 @@ from typing import Any
 from carsray.final.retrain.folder import RetrainedFolder, RetrainFolder
 from carsray.leaderboard import read_rows
 from carsray.results import SweepFolder, read_lines
-from carsray.tuning.budget import gpus_of_a_trial, hours_worked
+from carsray.tuning.budget import gpu_seconds, hours_worked
 
 
 def cost_of(folder: RetrainFolder, trainings: Iterable[str]) -> dict[str, Any]:
@@ -32,6 +32,5 @@ def _seconds(training: RetrainedFolder) -> float:
 def _search(sweep: SweepFolder) -> tuple[float, float | None]:
     runs, asked = sweep.read_runs(), sweep.read_settings()["settings"].get("gpus_per_trial")
     ends = [line["time"] for trial in sweep.all_trials() for line in trial.read_history() if "time" in line]
-    share = gpus_of_a_trial(runs, asked)
-    hours = None if share is None else share * sum(row.seconds for row in read_rows(sweep)) / 3600
-    return 3600 * hours_worked(runs, ends), hours
+    on_gpus = gpu_seconds(runs, asked, sum(row.seconds for row in read_rows(sweep)))
+    return 3600 * hours_worked(runs, ends), None if on_gpus is None else on_gpus / 3600
