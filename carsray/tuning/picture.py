@@ -43,12 +43,12 @@ class Outlook:
     expected: float
     """Epochs that they are expected to train."""
     before: int = 0
-    """Epochs that were trained before the clock began."""
+    """Epochs at which the trials stand that were trained before the clock began."""
 
     @classmethod
-    def of(cls, space: Space, total: int, pictures: int, before: int = 0) -> "Outlook":
+    def of(cls, space: Space, total: int, pictures: int) -> "Outlook":
         """Of so many trials, compared on so many validation pictures."""
-        return cls(space, total, expected_epochs(space, total, pictures)[1], before)
+        return cls(space, total, expected_epochs(space, total, pictures)[1])
 
     def status(self, rows: Sequence[TrialRow], elapsed: float) -> str:
         """One line after so many seconds: trials by state, the best, the time gone and left."""

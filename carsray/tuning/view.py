@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 from ray.tune import Callback
@@ -29,7 +30,8 @@ class View(Callback):
     def __init__(self, recorder: Recorder, total: int, pictures: int = 0) -> None:
         """``total`` trials, compared on so many validation ``pictures``: for the estimate of what is left."""
         self._recorder = recorder
-        self._outlook = Outlook.of(recorder.space, total, pictures, sum(row.epochs for row in self._rows()))
+        self._whole = Outlook.of(recorder.space, total, pictures)
+        self._trained = 0
         self._began = time.monotonic()
         self._live: Live | None = None
         self._warned = False
@@ -46,6 +48,12 @@ class View(Callback):
         if problem and not self._warned and self._live is None:
             self._warned = True
             print(f"warning: storage: {problem}. The sweep goes on", file=sys.stderr, flush=True)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Count the epochs that this process has trained."""
+        self._trained += "failed" not in result
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """One line, where there is no terminal; none of a trial that had not begun when the sweep wound down."""
@@ -77,6 +85,11 @@ class View(Callback):
         problem = self._recorder.watch.problem
         warning = [Text(f"warning: storage: {problem}", style="yellow")] if problem else []
         return Group(self._outlook.picture(self._rows(), self._elapsed(), width), *warning)
+
+    @property
+    def _outlook(self) -> Outlook:
+        """What trials stand at from before may still fall, as they go on from snapshots."""
+        return replace(self._whole, before=sum(row.epochs for row in self._rows()) - self._trained)
 
     def _status(self) -> str:
         return self._outlook.status(self._rows(), self._elapsed())

@@ -75,8 +75,25 @@ def test_the_time_left_counts_only_epochs_of_this_run(tmp_path: Path, capsys: py
     view.on_trial_complete(0, [], fake_trial(4))
     assert "left" not in capsys.readouterr().err  # nothing was trained since the start: there is no telling
     recorder.rows[5] = replace(BAD, epochs=1)
+    view.on_trial_result(0, [], fake_trial(5), {"epoch": 1})
     view.on_trial_complete(0, [], fake_trial(5))
     assert capsys.readouterr().err.endswith("left\n")
+
+
+def test_the_time_left_is_told_of_a_trial_that_goes_on_from_an_early_snapshot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = recorder_of(tmp_path, replace(GOOD, state="running", epochs=28))
+    view = View(recorder, total=3)
+    monkeypatch.setattr(View, "_elapsed", lambda view: 60.0)
+    recorder.rows[4] = replace(GOOD, state="running", epochs=12)
+    view.on_trial_complete(0, [], fake_trial(4))
+    recorder.rows[4] = replace(GOOD, state="running", epochs=13)
+    view.on_trial_result(0, [], fake_trial(4), {"epoch": 13})
+    view.on_trial_complete(0, [], fake_trial(4))
+    before, after = capsys.readouterr().err.splitlines()
+    assert before.endswith("1 min 00 s gone")
+    assert after.endswith("about 3 min 00 s left")  # three trials of an epoch at least each, as dear as this one
 
 
 def test_storage_that_cannot_be_reached_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
