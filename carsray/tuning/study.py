@@ -62,11 +62,17 @@ class StudyFile:
                 self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
     def begin(self, trial: FrozenTrial) -> None:
-        """Enter a trial as running, unless an earlier process has."""
+        """Enter a trial as running, unless an earlier process has.
+
+        One that it only proposed may have been drawn anew since, with other parameters: then its entry was of nobody.
+        """
         number = trial.user_attrs[NUMBER]
-        if number in self._trials:
+        entered = self._trials.get(number)
+        if entered and entered.params == trial.params:
             return
         with self._copying():
+            if entered and not entered.state.is_finished():
+                self._storage.set_trial_state_values(entered._trial_id, TrialState.FAIL)
             running = optuna.trial.create_trial(
                 state=TrialState.RUNNING,
                 params=trial.params,

@@ -82,6 +82,19 @@ def test_a_later_process_goes_on_with_the_same_entries(path: Path) -> None:
     assert [trial.state for trial in read(path)] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
 
 
+def test_a_trial_drawn_anew_with_other_parameters_has_an_entry_of_its_own(path: Path) -> None:
+    StudyFile(path, "s").begin(trial_of(3))
+    drawn = trial_of(3)
+    drawn.params = {"lr": 0.7}
+    for _ in range(2):  # and a process after that knows it as it is
+        file = StudyFile(path, "s")
+        file.begin(drawn)
+    drawn.state, drawn.value, drawn.intermediate_values = TrialState.PRUNED, 0.2, {1: 0.2}
+    file.end(drawn)
+    found = [(trial.state, trial.params["lr"], trial.value) for trial in read(path)]
+    assert found == [(TrialState.FAIL, pytest.approx(0.3), None), (TrialState.PRUNED, 0.7, 0.2)]
+
+
 def test_a_lost_file_is_written_again(tmp_path: Path) -> None:
     file = StudyFile(tmp_path / "new.db", "s")
     done = trial_of(0, TrialState.COMPLETE, e1=0.5)
