@@ -92,7 +92,7 @@ def _print_failures(console: Console, rows: Sequence[TrialRow]) -> None:
     failed = [row for row in rows if row.state == "failed"]
     if failed:
         first, nodes = failed[0], {row.node for row in failed}
-        alone = len(failed) > 1 and len(nodes) == 1 < len({row.node for row in rows})
+        alone = len(failed) > 1 and len(nodes) == 1 and {row.node for row in rows} - nodes - {""}
         where = f", all on {escape(first.node)}" if alone and first.node else ""
         reason = escape(first.reason.strip())  # a traceback has brackets of its own
         console.print(f"[red]{len(failed)} trials failed{where};[/] the first, trial {first.trial}:", reason)

@@ -71,6 +71,8 @@ class SpaceSearch(OptunaSearch):
         self._params: dict[int, Values] = {}
         self._before: dict[int, tuple[Values, FrozenTrial]] = {}
         self._next, self._failures = 0, 0
+        self.gave_up = False
+        """Whether so many trials failed in a row that no more are proposed, whatever those under way still report."""
         self._first = first_points(space, derive(seed, "spread"), FIRST_SPREAD, ends)
         self._skipped: list[int] = []
         """Numbers that an earlier process gave to trials that it did not come to begin."""
@@ -81,11 +83,6 @@ class SpaceSearch(OptunaSearch):
         """What the sampler knows."""
         study: optuna.Study = self._ot_study
         return study
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether so many trials failed in a row that no more are proposed."""
-        return self._failures >= FAILURES_IN_A_ROW
 
     def take_up(self, rows: Sequence[TrialRow], histories: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
         """Go on where an earlier process was: tell the sampler, and the study's file, all that the record holds."""
@@ -113,8 +110,6 @@ class SpaceSearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial: its number, the searched values and the whole config; None while no slot is free."""
-        if self.gave_up:
-            self._turns.wind_down()
         recalled = self._turns.recalled()
         if recalled is not None:
             params, entry = self._before[recalled]
@@ -188,7 +183,7 @@ class SpaceSearch(OptunaSearch):
             self._before[number] = self._params[number], trial
             return
         if error or "failed" in (result or {}) or (not result and not trial.state.is_finished()):
-            self._failures += 1
+            self._note_failure()
             trial.state, trial.value = TrialState.FAIL, None
             trial.user_attrs["failed"] = str((result or {}).get("failed", "its Ray actor died"))
         elif result:  # Ray keeps the result on which a trial is stopped from on_trial_result
@@ -197,6 +192,12 @@ class SpaceSearch(OptunaSearch):
             finished = result["epoch"] >= self._carsray_space.epochs
             trial.state, trial.value = TrialState.COMPLETE if finished else TrialState.PRUNED, result[BEST]
         self._file.end(trial)
+
+    def _note_failure(self) -> None:
+        self._failures += 1
+        if self._failures >= FAILURES_IN_A_ROW:
+            self.gave_up = True
+            self._turns.wind_down()
 
     def close_paused(self) -> None:
         """The sweep is complete: enter trials that an earlier process left as pruned, or as failed."""

@@ -147,6 +147,17 @@ def test_failures_in_a_row_end_the_sweep() -> None:
     assert search.suggest("next") == Searcher.FINISHED
 
 
+def test_a_sweep_that_has_given_up_stays_so_whatever_is_reported_then() -> None:
+    search = search_of()
+    search.suggest("works")
+    for number in range(FAILURES_IN_A_ROW):
+        search.suggest(str(number))
+        fail(search, str(number))
+    search.on_trial_result("works", result_of(1, 0.3))
+    assert search.gave_up
+    assert search.suggest("next") == Searcher.FINISHED
+
+
 def test_a_trial_that_works_ends_a_row_of_failures() -> None:
     search = search_of()
     for number in range(3 * FAILURES_IN_A_ROW):
