@@ -26,14 +26,18 @@ def activations(prefix: nn.Module, pictures: Tensor, dtype: torch.dtype) -> Tens
     return at_boundary
 
 
-def at_boundary(network: Network, batches: Iterable[Batch], dtype: torch.dtype) -> Iterator[Batch]:
-    """The same batches, with activations in place of pictures; without a prefix, as they are."""
+def at_boundary(network: Network, batches: Iterable[Batch], dtype: torch.dtype, parts: int = 1) -> Iterator[Batch]:
+    """The same batches, with activations in place of pictures; without a prefix, as they are.
+
+    The prefix sees so many ``parts`` of a batch one after the other, for a device that cannot hold all.
+    """
     if not len(network.prefix):
         yield from batches
         return
     prefix = folded(network.prefix)
     for batch in batches:
-        yield replace(batch, images=activations(prefix, batch.images, dtype))
+        pieces = batch.images.tensor_split(min(parts, len(batch.labels)))
+        yield replace(batch, images=torch.cat([activations(prefix, piece, dtype) for piece in pieces]))
 
 
 def logits_from(trained: Callable[[Tensor], Tensor], at_boundary: Tensor, dtype: torch.dtype) -> Tensor:

@@ -26,7 +26,7 @@ from carsray.training.hopeless import Hopeless
 from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
-from carsray.training.prefix_cache import PrefixCache, Steps, View
+from carsray.training.prefix_cache import EVAL_BATCH, PrefixCache, Steps, View
 from carsray.training.schedule import Schedule
 from carsray.training.snapshot import snapshot_bytes, take_up_snapshot
 from carsray.training.standing import snapshot_standing
@@ -36,9 +36,6 @@ __all__ = ["EpochResult", "Progress", "fit"]
 
 LOSS_CHECK_STEPS = 16
 """Steps between two looks at the loss; each look waits for the device."""
-
-EVAL_ROWS = 512
-"""Pictures in a batch of cached activations, when validating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +71,11 @@ def fit(
     """Train to the end of config.epochs, from the start or from a snapshot. To stop early, stop iterating.
 
     A trial taken up from a snapshot gives the numbers that it would have given without the break. More micro_batches
-    than one cut each batch into parts whose gradients add up: less memory, and BatchNorm sees the parts. A team does
-    the same side by side, each worker a part; its first one alone measures and has a snapshot worth keeping. A decay
-    above 0 keeps an exponential average of the weights beside them, which nothing else depends on. Where to_pass is
-    given, the accuracy that is asked for after the first epoch, that epoch ends early if the trial has lost already.
+    than one cut each batch into parts whose gradients add up: less memory, and BatchNorm sees the parts; validation
+    goes in smaller portions, too. A team cuts batches side by side, each worker takes a part; its first one alone
+    measures and has a snapshot worth keeping. A decay above 0 keeps an exponential average of the weights beside them,
+    which nothing else depends on. Where to_pass is given, the accuracy that is asked for after the first epoch, that
+    epoch ends early if the trial has lost already.
     Raises TrialFailed when the loss is no longer finite, ResultsError for a snapshot that does not fit, ConfigError
     where the schedule has no validation loss to look at, or a batch is too small for the team.
     """
@@ -146,7 +144,8 @@ class _Trainer:
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
-        self.views = PrefixCache(run.activations, run.prefix_cache_bytes, network, config, dtype, run.depths)
+        cache = run.activations, run.prefix_cache_bytes
+        self.views = PrefixCache(*cache, network, config, dtype, run.depths, micro_batches)
         self.progress_seconds, self.to_pass = run.progress_seconds, to_pass
         self.seconds: dict[str, float] = {}
 
@@ -177,7 +176,8 @@ class _Trainer:
         if view:
             batches = view.batches(pack, rows)
         else:
-            batches = at_boundary(self.network, train_batches(pack, self.config, epoch, self.device, rows), self.dtype)
+            pictures = train_batches(pack, self.config, epoch, self.device, rows)
+            batches = at_boundary(self.network, pictures, self.dtype, self.micro_batches)
         return (yield from self.steps(epoch, batches, batch_count(pack, self.config)))
 
     def steps(self, epoch: int, batches: Iterator[Batch], steps: int) -> Generator[Progress, None, dict[str, float]]:
@@ -238,10 +238,10 @@ class _Trainer:
         self.seconds["prefix"] += building
         began = time.perf_counter()
         if view:
-            rows = np.array_split(np.arange(len(pack.labels)), max(1, len(pack.labels) // EVAL_ROWS))
-            batches = view.batches(pack, rows)
+            batches = view.batches(pack, view.portions(self.micro_batches))
         else:
-            batches = at_boundary(self.network, eval_batches(pack, self.config, self.device), self.dtype)
+            size = max(1, EVAL_BATCH // self.micro_batches)
+            batches = at_boundary(self.network, eval_batches(pack, self.config, self.device, size), self.dtype)
         answered: list[Answered] = []
         shown = began
         for some in predict_each(self.network, batches, self.dtype):

@@ -36,6 +36,9 @@ TRAIN_BATCH, EVAL_BATCH = 64, 128
 """Pictures at a time; views built on one another are cut alike, since a batch's size can show in the last bit."""
 READ_BYTES_PER_SECOND = 1e9
 """A cached view is worth having only where reading it is faster than computing it."""
+EVAL_ROWS, EVAL_BYTES = 512, 2**27
+"""Of a view at most so many pictures, and so much of it, are validated at a time: this takes no more memory than
+EVAL_BATCH pictures of 224 pixels from the start, which a probe has tried."""
 LOOK_SECONDS = 0.1
 """Between two tries at a lock that another process holds."""
 
@@ -59,6 +62,12 @@ class View:
         values = to_device(self.stored[rows].view(np.int16), self.device).view(STORED)
         return values.permute(0, 3, 1, 2) if values.ndim == 4 else values
 
+    def portions(self, parts: int) -> list[np.ndarray]:
+        """All rows in their order, as many at a time as there is memory for, or one of so many ``parts`` of these."""
+        count, size = len(self.stored), max(1, self.stored[0].nbytes)
+        most = max(1, min(EVAL_ROWS, EVAL_BYTES // size) // parts)
+        return np.array_split(np.arange(count), -(-count // most))
+
     def batches(self, pack: Pack, rows: Iterable[np.ndarray]) -> Iterator[Batch]:
         """Batches with activations for pictures."""
         for chosen in rows:
@@ -76,8 +85,12 @@ class PrefixCache:
         config: TrialConfig,
         dtype: torch.dtype,
         depths: Sequence[Depth] = (),
+        parts: int = 1,
     ) -> None:
-        """``depths`` are the values of unfreeze_depth that trials of this machine may have."""
+        """``depths`` are the values of unfreeze_depth that trials of this machine may have.
+
+        Views are built from one of so many ``parts`` of the usual batches, where memory is short.
+        """
         self._folder = ViewFolder(folder, limit)
         # Depth 0 has its boundary behind the pool, where nobody goes on.
         cuts = {len(network.blocks) - depth for depth in depths if depth and depth != "all"}
@@ -85,6 +98,7 @@ class PrefixCache:
         self._cuts = sorted(cuts) if dtype == STORED else []
         self._network, self._config, self._dtype = network, config, dtype
         self._device = next(network.parameters()).device
+        self._parts = parts
         self._blocks: dict[str, bytes] = {}
         self._folded: dict[str, nn.Module] = {}
 
@@ -93,14 +107,14 @@ class PrefixCache:
         config = self._config
         plain = config.augment == "none"  # then every epoch sees the same
         keys = self._keys(pack, AUGMENTATIONS[config.augment], None if plain else (config.view_seed, epoch))
-        batches = partial(all_batches, pack, config, epoch, self._device, TRAIN_BATCH)
-        return self._view(keys, pack, batches, TRAIN_BATCH)
+        size = max(1, TRAIN_BATCH // self._parts)
+        return self._view(keys, pack, partial(all_batches, pack, config, epoch, self._device, size), size)
 
     def eval_view(self, pack: Pack) -> Steps:
         """Every picture as evaluation sees it."""
         keys = self._keys(pack, "eval", self._config.eval_crop)
-        batches = partial(eval_batches, pack, self._config, self._device, EVAL_BATCH)
-        return self._view(keys, pack, batches, EVAL_BATCH)
+        size = max(1, EVAL_BATCH // self._parts)
+        return self._view(keys, pack, partial(eval_batches, pack, self._config, self._device, size), size)
 
     def roomy(self) -> bool:
         """Whether views may be built before they are asked for."""

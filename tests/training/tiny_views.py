@@ -23,6 +23,7 @@ def views_of(
     limit: int = ROOMY,
     dtype: torch.dtype = torch.float32,
     depths: tuple[Depth, ...] = (),
+    parts: int = 1,
 ) -> tuple[PrefixCache, Network]:
     network = build_network(config, 4)
-    return PrefixCache(folder, limit, network, config, dtype, depths), network
+    return PrefixCache(folder, limit, network, config, dtype, depths, parts), network
