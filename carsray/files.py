@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, whatever ends the writer."""
 
 import csv
 import io
@@ -9,7 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from filelock import FileLock, Timeout
+
 from carsray.errors import ResultsError
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -89,6 +93,18 @@ def append_line(path: Path, line: str) -> None:
             file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise unwritable(path, error) from None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the unfinished files (NAME.partial) of a folder whose writers were killed: a living one has NAME.lock."""
+    for partial in folder.glob("*.partial"):
+        with suppress(Timeout), FileLock(partial.with_suffix(".lock"), timeout=0):
+            partial.unlink(missing_ok=True)
+
+
+def this_boot() -> str:
+    """Names the time since this machine's kernel started; empty outside of Linux."""
+    return BOOT.read_text(encoding="utf-8").strip() if BOOT.exists() else ""
 
 
 def _whole_lines(file: BinaryIO) -> int:

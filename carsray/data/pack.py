@@ -21,6 +21,7 @@ from carsray.data.decode import decode
 from carsray.data.records import Row
 from carsray.data.remote import copied
 from carsray.errors import DataError
+from carsray.files import remove_leftovers
 from carsray.progress import Report, silent
 
 FORMAT = 2
@@ -103,7 +104,8 @@ def _partial(path: Path) -> Path:
 
 def _build(path: Path, rows: Sequence[Row], config: TrialConfig, report: Report) -> np.ndarray:
     partial = _partial(path)
-    _remove_leftovers(partial)
+    partial.unlink(missing_ok=True)  # of one that was killed: its room counts as free
+    remove_leftovers(path.parent)
     shape = (len(rows), config.packed_size, config.packed_size, 3)
     if shutil.disk_usage(path.parent).free < np.prod(shape):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -121,14 +123,6 @@ def _build(path: Path, rows: Sequence[Row], config: TrialConfig, report: Report)
     finally:
         partial.unlink(missing_ok=True)
     return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]  # an array, since the file is an .npy
-
-
-def _remove_leftovers(own: Path) -> None:
-    """Delete unfinished packs whose builder was killed; the lock of a living one is held."""
-    own.unlink(missing_ok=True)  # its room counts as free
-    for partial in own.parent.glob("*.partial"):
-        with suppress(Timeout), FileLock(partial.with_suffix(".lock"), timeout=0):
-            partial.unlink(missing_ok=True)
 
 
 def _decode_all(rows: Sequence[Row], config: TrialConfig) -> Iterator[np.ndarray]:

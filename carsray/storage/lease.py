@@ -20,10 +20,10 @@ from typing import Any
 from uuid import uuid4
 
 from carsray.errors import StorageError
+from carsray.files import this_boot
 from carsray.storage.place import Found, Place, TakenError, Version
 
 NAME = "lease.json"
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 RENEW_SECONDS = 15.0
 STALE_SECONDS = 60.0
 """Four renewals missed. Counted by the storage's clock."""
@@ -42,8 +42,7 @@ class Owner:
     @classmethod
     def of(cls, folder: Path) -> "Owner":
         """This process."""
-        boot = BOOT.read_text(encoding="utf-8").strip() if BOOT.exists() else ""  # none outside of Linux
-        return cls(socket.gethostname(), str(folder.resolve()), uuid4().hex, boot)
+        return cls(socket.gethostname(), str(folder.resolve()), uuid4().hex, this_boot())
 
     @property
     def place(self) -> tuple[str, str, str]:

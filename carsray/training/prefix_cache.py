@@ -29,7 +29,7 @@ from carsray.models.folding import folded
 from carsray.models.network import Network
 from carsray.training.boundary import STORED
 from carsray.training.device import autocast
-from carsray.training.view_folder import PARTIAL, ViewFolder
+from carsray.training.view_folder import PARTIAL, Made, ViewFolder
 
 FORMAT = 4
 TRAIN_BATCH, EVAL_BATCH = 64, 128
@@ -95,7 +95,7 @@ class PrefixCache:
         # Depth 0 has its boundary behind the pool, where nobody goes on.
         cuts = {len(network.blocks) - depth for depth in depths if depth and depth != "all"}
         # Where rounding loses something, a view cannot be built on another.
-        self._cuts = sorted(cuts) if dtype == STORED else []
+        self._cuts = cuts if dtype == STORED else set()
         self._network, self._config, self._dtype = network, config, dtype
         self._device = next(network.parameters()).device
         self._parts = parts
@@ -129,6 +129,8 @@ class PrefixCache:
         if view is None:
             earlier = max((cut for cut in self._cuts if cut < len(keys)), default=0)
             yield from self._view(keys[:earlier], pack, batches, size)
+            if earlier and self._folder.notes(self._folder.path(keys[earlier - 1])).get("exact") is False:
+                self._cuts.discard(earlier)  # nothing can be built on this one, nor on those of other epochs
             view = yield from self._build_once(path, len(pack.labels), self._computed(keys, pack, batches, size))
         return view
 
@@ -159,6 +161,8 @@ class PrefixCache:
         try:
             stored: np.ndarray = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError):
+            return None
+        if not self._folder.sound(path):
             return None
         with suppress(OSError):
             path.touch()  # eviction goes by last use
@@ -200,17 +204,16 @@ class PrefixCache:
                         size = bits.nbytes // len(bits) * total
                         if not self._worth(path, bits, size, time.perf_counter() - began if warm else math.inf):
                             return None
-                        if warm or len(bits) == total:
-                            self._folder.make_room(size)
-                            # As large from now on as it will be: other processes that make room count it.
-                            file.truncate(file.tell() + size - done * (size // total))
+                        whole = file.tell() + size - done * (size // total)
+                        if (warm or len(bits) == total) and not self._folder.claim(unfinished, whole):
+                            return None
                     file.write(bits.tobytes())
                     done += len(bits)
                     yield done, total
                     if not warm and done < total:
                         began, warm = time.perf_counter(), done
-            self._folder.note(path, (time.perf_counter() - began) * total / (total - warm), exact)
-            unfinished.replace(path)
+            seconds = (time.perf_counter() - began) * total / (total - warm)
+            self._folder.publish(unfinished, path, Made(seconds, exact))
         except OSError:
             return None
         finally:

@@ -1,4 +1,3 @@
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -217,12 +216,26 @@ def test_views_that_others_build_count_to_the_limit(tmp_path: Path) -> None:
     assert not first.exists()
 
 
-def test_what_a_killed_process_left_is_cleared_away_once_it_is_old(tmp_path: Path) -> None:
-    data, config, folder = data_of(tmp_path), frozen(), tmp_path / "c"
-    folder.mkdir()
-    old, fresh = folder / "old.partial", folder / "fresh.partial"
-    for path in (old, fresh):
-        path.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    finish(views_of(folder, config)[0].train_view(data.train, 1))
-    assert (old.exists(), fresh.exists()) == (False, True)
+def test_a_view_that_finds_no_room_is_not_built_and_may_find_some_later(tmp_path: Path) -> None:
+    data, config = data_of(tmp_path), frozen(epochs=3)
+    finish(views_of(tmp_path / "c", config)[0].train_view(data.train, 1))
+    (first,) = (tmp_path / "c").glob("*.npy")
+    limit = int(first.stat().st_size * 1.5)
+    building = views_of(tmp_path / "c", config, limit)[0].train_view(data.train, 2)
+    next(building)
+    assert not first.exists()
+    cache, _ = views_of(tmp_path / "c", config, limit)
+    assert finish(cache.train_view(data.train, 3)) == (None, 0)
+    assert not list((tmp_path / "c").glob("*.rejected"))
+    building.close()
+    assert finish(cache.train_view(data.train, 3))[0] is not None
+
+
+def test_what_nothing_can_be_built_on_is_built_for_nobody_else(tmp_path: Path) -> None:
+    """A stage of ConvNeXt ends in float32, whatever it computes in."""
+    data, config = data_of(tmp_path), frozen(backbone="convnext_tiny", unfreeze_depth=0)
+    cache, _ = views_of(tmp_path / "c", config, dtype=torch.bfloat16, depths=(0, 4))
+    finish(cache.eval_view(data.val))
+    assert len(list((tmp_path / "c").glob("*.npy"))) == 2
+    finish(cache.train_view(data.train, 1))
+    assert len(list((tmp_path / "c").glob("*.npy"))) == 3
