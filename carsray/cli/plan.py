@@ -61,12 +61,18 @@ def _print_cost(space: "Space", made: "Plan") -> None:
     if resources.gpus:
         click.echo(f"GPU-hours: about {made.gpu_hours:.1f}")
         click.echo(gpu_advice(resources.gpus, made.trials_per_gpu))
-    need, free = (made.pack_bytes + made.kept_bytes) / 2**30, made.free_bytes / 2**30
-    click.echo(f"Disk: at most {need:.2f} GiB (pack, weights and snapshots), {free:.0f} GiB free")
-    if need > free:
+    need = made.pack_bytes + made.kept_bytes
+    click.echo(disk_line(need, made.cached_bytes, made.free_bytes))
+    if need > made.free_bytes:
         click.echo(
             "warning: that does not fit. Free space, or choose other folders with --results and --cache", err=True
         )
+
+
+def disk_line(need: int, cached: int, free: int) -> str:
+    """What to say of the bytes that must find room, and of those that take what room there is."""
+    more = f", and up to {cached / 2**30:.0f} GiB of what is left for cached activations" if cached else ""
+    return f"Disk: at most {need / 2**30:.2f} GiB (pack, weights and snapshots){more}; {free / 2**30:.0f} GiB free"
 
 
 def gpu_advice(asked: float, fit: int) -> str:

@@ -49,6 +49,8 @@ class Plan:
     pack_bytes: int
     kept_bytes: int
     """Weights and snapshots at most, if every trial waits at a rung."""
+    cached_bytes: int
+    """Activations of frozen prefixes at most; they make way for what else needs the disk."""
     free_bytes: int
     costs: list[tuple[TrialConfig, Cost]]
 
@@ -79,6 +81,7 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         gpu_hours=seconds / 3600 * resources.gpus * resources.concurrent,
         pack_bytes=pack_bytes,
         kept_bytes=min(ROOM, KEEP_CHECKPOINTS * checkpoint + waiting * (checkpoint + snapshot)),
+        cached_bytes=run.prefix_cache_bytes if any(config.unfreeze_depth != "all" for config in configs) else 0,
         free_bytes=shutil.disk_usage(_existing(results)).free,
         costs=list(zip(configs, costs, strict=True)),
     )

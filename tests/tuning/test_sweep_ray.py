@@ -244,5 +244,6 @@ def test_a_plan_measures_and_adds_up(cluster: Cluster, home: Path, tmp_path: Pat
     low, high = plan["seconds_range"]
     assert 0 < low <= plan["seconds"] <= high
     assert plan["pack_bytes"] == (40 + 12) * 20 * 20 * 3
+    assert plan["cached_bytes"] == 0  # nothing is frozen
     assert len(plan["costs"]) == 4
     assert plan["gpu_hours"] == 0
