@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from rich.filesize import decimal
 
 from carsray.config import TrialConfig
 from carsray.data.decode import decode
+from carsray.data.lock import held
 from carsray.data.records import Row
 from carsray.data.remote import copied
 from carsray.errors import DataError
@@ -26,8 +27,6 @@ from carsray.progress import Report, silent
 
 FORMAT = 2
 """Part of every key: raise it when the same rows would give other bytes."""
-LOOK_SECONDS = 0.2
-"""Between two looks at how far another process has come with the same pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def ensure_pack(rows: Sequence[Row], config: TrialConfig, cache: Path, report: R
         with _folder_errors(path.parent, int(np.prod(shape))), _lock(path, shape, report):
             images = _open(path, shape)  # another process may have built it meanwhile
             if images is None:
-                images = _build(path, copied(rows, cache), config, report)
+                images = _build(path, copied(rows, cache, report), config, report)
     return Pack(images, np.array([row.label for row in rows], dtype=np.int64), path.stem)
 
 
@@ -83,19 +82,17 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 @contextmanager
 def _lock(path: Path, shape: tuple[int, ...], report: Report) -> Iterator[None]:
     """Hold the pack's lock; while another process has it, report how far that one has come."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(path.name + ".lock"))
-    while True:
+
+    def tell() -> None:
         try:
-            lock.acquire(timeout=LOOK_SECONDS)
-            break
-        except Timeout:
-            with suppress(OSError):
-                report(_partial(path).stat().st_size // int(np.prod(shape[1:])), shape[0])
-    try:
+            done = _partial(path).stat().st_size // int(np.prod(shape[1:]))
+        except OSError:  # that one still fetches its pictures
+            done = 0
+        report(done, shape[0])
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with held(FileLock(path.with_name(path.name + ".lock")), tell):
         yield
-    finally:
-        lock.release()
 
 
 def _partial(path: Path) -> Path:

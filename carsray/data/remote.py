@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from carsray.data.lock import held
 from carsray.data.records import Catalog, Row
 from carsray.data.sources.catalog import open_catalog
 from carsray.errors import DataError
@@ -59,7 +60,7 @@ def copy_source(address: Address, cache: Path, report: Report = silent) -> Path:
     wanted = {root / name: found for name, found in there.items() if name not in folders}  # less markers of folders
     if not wanted:
         raise DataError(f"{address}: nothing is there; give the folder that holds the pictures")
-    with _folder_lock(address, cache):
+    with held(_folder_lock(address, cache), lambda: report(0, len(wanted))):
         for path in [path for path in root.rglob("*") if path.is_file() and path not in wanted]:
             path.unlink()
         for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
@@ -86,6 +87,7 @@ def local_paths(rows: Iterable[Row], cache: Path) -> Iterator[str]:
 def copied(rows: Sequence[Row], cache: Path, report: Report = silent) -> list[Row]:
     """The rows with paths on this node, to which their pictures are fetched if they are not there as they were listed.
 
+    Reports what is fetched, and zero while it looks at what is there, or another process has the folder.
     Raises StorageError where one cannot be had, SealedTestError for a test picture while these are sealed.
     """
     here = [replace(row, path=local_path(row.path, cache)) for row in rows]
@@ -93,11 +95,14 @@ def copied(rows: Sequence[Row], cache: Path, report: Report = silent) -> list[Ro
     if not remote:
         return here
     first = parse_address(next(iter(remote.values())).path)
-    with _folder_lock(first, cache):
-        # A picture may have been replaced in the bucket since another sweep fetched it.
-        missing = [(path, parse_address(row.path)) for path, row in remote.items() if not _is_listed(path, row)]
-        for path, _ in missing:
-            sys.audit("open", path, "rb", 0)  # a sealed picture is not fetched either
+    with held(_folder_lock(first, cache), lambda: report(0, len(remote))):
+        missing = []
+        for path, row in remote.items():
+            # A picture may have been replaced in the bucket since another sweep fetched it.
+            if not _is_listed(path, row):
+                missing.append((path, parse_address(row.path)))
+                sys.audit("open", path, "rb", 0)  # a sealed picture is not fetched either
+            report(0, len(remote))
         places = {_bucket(address): _place(_bucket(address)) for _, address in missing}
         _fetch_all([(places[_bucket(at)], at.path, Path(path)) for path, at in missing], report)
     return here

@@ -18,7 +18,7 @@ CLOSE_SECONDS = 5.0
 HEALTH_SECONDS = 60.0
 """A child between two trials answers in milliseconds, unless its device hangs."""
 STALL_SECONDS = 900.0
-"""A child shows progress every few seconds; fetching pictures from a bucket is the longest it is silent."""
+"""A child shows progress every few seconds; a single step on a processor is the longest it is silent."""
 
 
 class TrainingProcess:

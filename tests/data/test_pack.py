@@ -12,6 +12,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from carsray.config import TrialConfig
@@ -202,6 +203,24 @@ def test_of_two_processes_one_builds_and_the_other_waits(rows: list[Row], cache:
         process.communicate("go on\n")
         np.testing.assert_array_equal(second.result(30).images, expected)
     assert process.returncode == 0
+
+
+def test_who_waits_for_one_that_has_built_nothing_yet_is_not_silent(rows: list[Row], cache: Path) -> None:
+    """It fetches its pictures first, which takes as long as the network does."""
+    waiting, seen = Event(), []
+
+    def report(done: int, total: int) -> None:
+        seen.append((done, total))
+        waiting.set()
+
+    (cache / "packs").mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(cache / "packs" / f"{pack_key(rows, CONFIG)}.npy.lock"):
+            second = pool.submit(ensure_pack, rows, CONFIG, cache, report)
+            assert waiting.wait(30)
+        second.result(30)
+    assert seen[0] == (0, len(rows))
+    assert seen[-1] == (len(rows), len(rows))
 
 
 def test_a_full_disk_is_told_before_the_work(

@@ -69,6 +69,16 @@ def test_pictures_in_a_bucket_are_split_and_packed_as_on_disk(
     np.testing.assert_array_equal(packs[0].images, packs[1].images)
 
 
+def test_who_packs_pictures_in_a_bucket_is_not_silent_while_they_are_fetched(
+    source: str, pictures: Path, tmp_path: Path
+) -> None:
+    put(pictures, source)
+    rows, seen = split_of(source, tmp_path / "driver").train, []
+    ensure_pack(rows, CONFIG, tmp_path / "node", lambda done, total: seen.append(done))
+    one_by_one = list(range(1, len(rows) + 1))
+    assert seen == [0] * len(rows) + one_by_one + one_by_one  # looked for, fetched, packed
+
+
 def test_another_node_fetches_what_it_packs_and_no_test_picture(source: str, pictures: Path, tmp_path: Path) -> None:
     put(pictures, source)
     split = split_of(source, tmp_path / "driver")
