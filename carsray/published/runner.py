@@ -1,6 +1,7 @@
 """Runs a plan as Ray tasks: trainings first, then what is measured on their weights. The driver alone writes."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from carsray.published.search import search
 from carsray.published.view import View
 from carsray.published.work import Measured, measure
 from carsray.training.fit import Progress
+from carsray.training.memory import MOST_PARTS, lacks_memory
 from carsray.training.whole import EpochEnd, Impossible, Trained, train
 from carsray.tuning.resources import share_out
 
@@ -56,6 +58,8 @@ class _Driver:
         self.failures: dict[str, str] = {}
         self._known: dict[str, Task] = {}
         self._splits: dict[str, Any] = {}
+        self._parts: defaultdict[str, int] = defaultdict(lambda: 1)
+        """That the batches of a run are cut into."""
 
     def drive(self) -> None:
         for run in self.plan.trainings:
@@ -83,8 +87,11 @@ class _Driver:
                 self._keep(task, event)
             case Impossible(reason, experiment):
                 self._fail(task, reason, experiment)
-            case Ended(problem) if problem:
-                self._fail(task, problem)
+            case Ended(problem, lost) if problem:
+                if self._with_more_parts(task, problem, lost):
+                    self._start_training(task.run)
+                else:
+                    self._fail(task, problem)
 
     def _keep(self, task: Task, measured: Measured) -> None:
         (run,) = (run for run in task.reports if run.id == measured.experiment)
@@ -106,7 +113,17 @@ class _Driver:
         self.folder.run(run).begin(run)
         self.view.started(run)
         evaluate = run.experiment.reporting.evaluate
-        self._start(f"train {run.name}", Task(run, ()), train, run.config, evaluate, self._shared(run.split))
+        name, split = f"train {run.name}", self._shared(run.split)
+        self._known[name] = Task(run, ())
+        args = run.config, evaluate, split, self.run_config, None, None, self._parts[run.name]
+        self.tasks.start(name, train, *args)
+
+    def _with_more_parts(self, task: Task, problem: str, lost: bool) -> bool:
+        """Whether a training is to begin again with its batches in twice as many parts, since it lacked memory."""
+        if task.reports or lost or not lacks_memory(problem) or self._parts[task.run.name] >= MOST_PARTS:
+            return False
+        self._parts[task.run.name] *= 2
+        return True
 
     def _after_training(self, run: Run) -> None:
         """Start what the weights are wanted for."""

@@ -12,8 +12,6 @@ import traceback
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
-import torch
-
 from carsray.config import TrialConfig
 from carsray.data.batches import TrainingData, training_data
 from carsray.data.on_device import keep_only
@@ -24,6 +22,7 @@ from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
 from carsray.training.device import resolve_device
 from carsray.training.fit import EpochResult, fit
 from carsray.training.health import Health
+from carsray.training.memory import lacks_memory
 from carsray.training.messages import Begin, Epoch, Failed, LetGo, NextEpoch, Open, Progress, Released
 from carsray.training.usage import Usage
 
@@ -115,18 +114,15 @@ class _Trials:
         return Epoch(result.epoch, result.metrics, seconds, checkpoint, snapshot, predicted, self._usage.epoch())
 
 
-NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "unable to find an engine")
-"""How the processor's allocator, CUDA, its libraries and cuDNN's choice of an algorithm say so."""
 FAULTY = ("CUDA error", "cuDNN error", "CUDNN_STATUS")
 """How CUDA and cuDNN speak of anything else."""
 
 
 def _failure(error: Exception) -> Failed:
-    """What an error says of its cause; PyTorch has a type for the memory of its own allocator on a GPU only."""
+    """What an error says of its cause; PyTorch has a type for it where its own allocator on a GPU lacks memory only."""
     text = str(error)
     first = f"{type(error).__name__}: {text}".splitlines()[0]
-    full = isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)
-    if full or isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, RuntimeError | MemoryError) and lacks_memory(f"{type(error).__name__}: {text}"):
         return Failed(first, "memory")
     if isinstance(error, RuntimeError) and any(words in text for words in FAULTY):
         return Failed(first, "device")

@@ -11,6 +11,7 @@ from carsray.data.records import DataSplit
 from carsray.data.remote import local_paths
 from carsray.data.seal import sealed
 from carsray.errors import CarsrayError, TrialFailed
+from carsray.results import MICRO_BATCHES
 from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
 from carsray.training.device import device_name, resolve_device
 from carsray.training.fit import EpochResult, Progress, fit
@@ -75,15 +76,17 @@ def train(
     run: RunConfig,
     terms: Terms | None = None,
     snapshot: bytes | None = None,
+    micro_batches: int = 1,
 ) -> Iterator[Event]:
     """Train to the end with the test split sealed, from the start or from a snapshot; on this team of workers.
 
     Only under terms, where the caller can go on from them, are snapshots sent. A split without val measures nothing.
+    Each batch is cut into so many micro_batches; where memory lacks, the error of that is raised.
     """
     team = this_team()
     try:
         with sealed(local_paths(split.test, run.cache)):
-            yield from _train(config, weights, split, run, terms, snapshot)
+            yield from _train(config, weights, split, run, terms, snapshot, micro_batches)
     except (CarsrayError, TrialFailed) as error:
         if not team.leads:
             raise  # the others would wait for this worker for ever
@@ -97,12 +100,14 @@ def _train(
     run: RunConfig,
     terms: Terms | None,
     snapshot: bytes | None,
+    micro_batches: int,
 ) -> Iterator[Event]:
+    parts = {MICRO_BATCHES: micro_batches} if micro_batches > 1 else {}
     asked = terms or Terms()
     data = replace(training_data(split, config, run.cache), val_losses=asked.val_losses)
     device = device_name(resolve_device(run))
     ended, saved = Trained(b""), time.perf_counter()
-    for event in fit(config, data, run, snapshot, decay=asked.decay, team=this_team()):
+    for event in fit(config, data, run, snapshot, micro_batches, asked.decay, this_team()):
         if not isinstance(event, EpochResult):
             yield event
             continue
@@ -111,7 +116,7 @@ def _train(
             info = CheckpointInfo(config, split.classes, event.epoch)
             averaged = checkpoint_bytes(event.averaged, info) if event.averaged else None
             ended = Trained(checkpoint_bytes(event.network, info), averaged)
-        yield EpochEnd(event.epoch, event.metrics, event.seconds, device)
+        yield EpochEnd(event.epoch, event.metrics | parts, event.seconds, device)
         if terms and not last and time.perf_counter() - saved > SNAPSHOT_SECONDS:
             yield Saved(event.snapshot())
             saved = time.perf_counter()

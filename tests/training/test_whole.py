@@ -8,6 +8,7 @@ from tiny_training import config_of, draw_folders, run_of, split_of
 
 from carsray.data.records import DataSplit
 from carsray.data.splits import merged
+from carsray.results import MICRO_BATCHES
 from carsray.training import whole
 from carsray.training.checkpoint import load_checkpoint
 from carsray.training.team import Team
@@ -53,6 +54,17 @@ def test_an_average_of_the_weights_comes_beside_them(split: DataSplit, tmp_path:
     *_, end = train(config_of(), "last", split, run_of(tmp_path), Terms(decay=0.5))
     assert isinstance(end, Trained)
     assert end.averaged not in (None, end.checkpoint)
+
+
+def test_batches_cut_into_parts_are_on_record(split: DataSplit, tmp_path: Path) -> None:
+    whole_batches, cut = (
+        list(train(config_of(), "last", split, run_of(tmp_path), micro_batches=parts)) for parts in (1, 2)
+    )
+    for one, other in zip(whole_batches[:-1], cut[:-1], strict=True):
+        assert isinstance(one, EpochEnd)
+        assert isinstance(other, EpochEnd)
+        assert MICRO_BATCHES not in one.metrics
+        assert other.metrics[MICRO_BATCHES] == 2
 
 
 def test_places_to_go_on_from_are_sent_only_to_those_who_can(

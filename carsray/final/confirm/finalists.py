@@ -8,7 +8,7 @@ from typing import Any
 from carsray.config import TrialConfig
 from carsray.errors import ResultsError
 from carsray.leaderboard import TrialRow, ranked, read_rows
-from carsray.results import SweepFolder
+from carsray.results import MICRO_BATCHES, SweepFolder
 from carsray.space import Parameter, Space, Value, Values
 
 APART = 0.2
@@ -30,6 +30,8 @@ class Finalist:
     params: Values
     config: TrialConfig
     """With the epochs that it is repeated for."""
+    micro_batches: int = 1
+    """Parts that its batches were cut into in the end, for lack of memory."""
 
 
 def pick_finalists(folder: SweepFolder, space: Space, count: int, pictures: int) -> list[Finalist]:
@@ -56,8 +58,9 @@ def pick_finalists(folder: SweepFolder, space: Space, count: int, pictures: int)
 def _finalist(folder: SweepFolder, row: TrialRow) -> Finalist:
     trial = folder.trial(row.trial)
     config = trial.read_trial_config()
-    fixed = config.model_copy(update={"epochs": fixed_length(config, trial.read_history())})
-    return Finalist(row.trial, row.score, row.params, fixed)
+    history = trial.read_history()
+    fixed = config.model_copy(update={"epochs": fixed_length(config, history)})
+    return Finalist(row.trial, row.score, row.params, fixed, history[-1].get(MICRO_BATCHES, 1))
 
 
 def fixed_length(config: TrialConfig, history: Sequence[Mapping[str, Any]]) -> int:

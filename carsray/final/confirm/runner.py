@@ -47,11 +47,13 @@ def run_repetitions(repetitions: Sequence[Repetition], settings: SweepSettings) 
     return driver.failures
 
 
-def repeat(config: TrialConfig, split: DataSplit, run: RunConfig) -> Iterator[Progress | Epoch | Failed]:
+def repeat(
+    config: TrialConfig, split: DataSplit, run: RunConfig, micro_batches: int = 1
+) -> Iterator[Progress | Epoch | Failed]:
     """Train to the last epoch, with the test sealed. A process that dies or lacks memory is replaced (Attempts)."""
     attempts = Attempts(split, run)
     try:
-        attempts.begin(config)
+        attempts.begin(config, micro_batches=micro_batches)
         for _ in range(config.epochs):
             for event in attempts.next_epoch():
                 if isinstance(event, Epoch):
@@ -85,7 +87,8 @@ class _Driver:
         repetition.folder.begin(repetition.settings)
         self._starts[repetition.name] += 1
         self.view.started(repetition)
-        self.tasks.start(repetition.name, repeat, repetition.config, self._splits[mark], self.run_config)
+        args = repetition.config, self._splits[mark], self.run_config, repetition.finalist.micro_batches
+        self.tasks.start(repetition.name, repeat, *args)
 
     def _take(self, repetition: Repetition, event: Any) -> None:
         match event:

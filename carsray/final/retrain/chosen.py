@@ -1,6 +1,8 @@
 """What is to be retrained: the winner that was confirmed, or a trial that a person names."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from carsray.config import TrialConfig
 from carsray.errors import ConfigError, ResultsError
@@ -8,7 +10,7 @@ from carsray.final.confirm.finalists import fixed_length
 from carsray.final.confirm.record import read_finalists, settings_of
 from carsray.published.experiments_file import load_experiments
 from carsray.published.splits import DECIDING
-from carsray.results import SweepFolder
+from carsray.results import MICRO_BATCHES, SweepFolder
 
 WINNER = "winner"
 """The id of the one experiment in winner.toml."""
@@ -27,6 +29,8 @@ class Chosen:
     """By epoch, for schedule plateau: mean over the repetitions, or of the trial itself."""
     statement: str = ""
     """What was found of its lead over the other finalists."""
+    micro_batches: int = 1
+    """Parts that its batches were cut into in the sweep, for lack of memory."""
 
     @property
     def id(self) -> str:
@@ -68,7 +72,9 @@ def _winner(folder: SweepFolder) -> Chosen:
     if not told or told.get("settings", settings_of(config)) != settings_of(config):
         return Chosen(config, False, None)
     losses = tuple(map(float, told.get("val_losses", ())))
-    return Chosen(config, True, told.get("chosen"), losses, str(told.get("statement", "")))
+    number = told.get("chosen")
+    history = [] if number is None else folder.trial(number).read_history()
+    return Chosen(config, True, number, losses, str(told.get("statement", "")), _parts(history))
 
 
 def _trial(folder: SweepFolder, number: int) -> Chosen:
@@ -80,7 +86,11 @@ def _trial(folder: SweepFolder, number: int) -> Chosen:
     config = trial.read_trial_config()
     config = config.model_copy(update={"epochs": fixed_length(config, history)})
     losses = tuple(float(line["val/loss"]) for line in history[: config.epochs])
-    return Chosen(config, False, number, losses)
+    return Chosen(config, False, number, losses, micro_batches=_parts(history))
+
+
+def _parts(history: Sequence[Mapping[str, Any]]) -> int:
+    return int(history[-1].get(MICRO_BATCHES, 1)) if history else 1
 
 
 def _check_pictures(folder: SweepFolder, config: TrialConfig) -> None:

@@ -26,6 +26,8 @@ class Training:
     config: TrialConfig
     split: DataSplit
     terms: Terms
+    micro_batches: int = 1
+    """Parts that each batch is cut into; like workers, no part of what the result is named by."""
 
     @property
     def epochs(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from carsray.cluster.connect import Node
 from carsray.cluster.tasks import Ended, share
@@ -15,6 +16,7 @@ from carsray.final.retrain.folder import TWIN, RetrainFolder, Training
 from carsray.final.retrain.placement import Runner, place
 from carsray.published.view import View
 from carsray.training.fit import Progress
+from carsray.training.memory import MOST_PARTS, lacks_memory
 from carsray.training.whole import EpochEnd, Impossible, Saved, Terms, Trained, train
 
 LOSSES = 3
@@ -29,8 +31,9 @@ def plan_trainings(chosen: Chosen, split: DataSplit, seeds: int, decay: float) -
     """
     losses = chosen.val_losses if chosen.config.schedule == "plateau" else ()
     terms, everything = Terms(losses, decay), merged(split)
-    own = [Training(f"seed-{seed}", chosen.seeded(seed), everything, terms) for seed in range(seeds)]
-    return [*own, Training(TWIN, chosen.seeded(0), split, terms)]
+    parts = chosen.micro_batches
+    own = [Training(f"seed-{seed}", chosen.seeded(seed), everything, terms, parts) for seed in range(seeds)]
+    return [*own, Training(TWIN, chosen.seeded(0), split, terms, parts)]
 
 
 def run_trainings(
@@ -53,8 +56,8 @@ def run_trainings(
 
     def start(training: Training) -> None:
         snapshot = folder.training(training.name).begin(training, placed.workers, placed.gpus)
-        split = shared[training.split.fingerprint]
-        placed.runner.start(training.name, train, training.config, "last", split, run, training.terms, snapshot)
+        args = training.config, "last", shared[training.split.fingerprint], run, training.terms, snapshot
+        placed.runner.start(training.name, train, *args, training.micro_batches)
 
     for training in todo:
         start(training)
@@ -75,7 +78,9 @@ def _follow(
     start: Callable[[Training], None],
     view: View,
 ) -> dict[str, str]:
-    """Write what the trainings send, and start those again whose worker was lost; why those failed that did."""
+    """Write what the trainings send; why those failed that did. One whose worker was lost is started again, and one
+    that lacked memory, with its batches in twice as many parts.
+    """
     failures: dict[str, str] = {}
     losses: Counter[str] = Counter()
     furthest: Counter[str] = Counter()
@@ -106,6 +111,9 @@ def _follow(
             case Ended(problem, lost) if problem:
                 losses[name] += lost
                 if lost and losses[name] <= LOSSES:
+                    start(todo[name])
+                elif not lost and lacks_memory(problem) and todo[name].micro_batches < MOST_PARTS:
+                    todo[name] = replace(todo[name], micro_batches=2 * todo[name].micro_batches)
                     start(todo[name])
                 else:
                     fail(name, problem)

@@ -25,10 +25,11 @@ from carsray.data.split_file import read_split
 from carsray.errors import CarsrayError, ResultsError, SweepFailed
 from carsray.final.confirm.confirm import prepare
 from carsray.final.confirm.repetitions import Repetition
-from carsray.final.confirm.runner import STARTS, _Driver
+from carsray.final.confirm.runner import STARTS, _Driver, repeat
 from carsray.published.experiments_file import load_experiments
 from carsray.published.view import View
-from carsray.results import SweepFolder, open_sweep, read_lines
+from carsray.results import MICRO_BATCHES, SweepFolder, open_sweep, read_lines
+from carsray.training.messages import Epoch
 
 pytestmark = [
     pytest.mark.ray,
@@ -198,7 +199,7 @@ class Scripted:
         self.deaths, self.starts = deaths, 0
 
     def start(self, name: str, *work: Any) -> None:
-        self.starts, self.name = self.starts + 1, name
+        self.starts, self.name, self.work = self.starts + 1, name, work
 
     def events(self) -> Iterator[tuple[str, Ended]]:
         for death in range(self.deaths):
@@ -218,6 +219,18 @@ def test_a_repetition_whose_worker_is_lost_is_started_three_times_more(
     assert tasks.starts == STARTS
     assert driver.failures == ({repetition.name: f"died {deaths} times"} if failed else {})
     assert repetition.folder.failed.exists() == failed
+
+
+def test_a_repetition_begins_with_the_parts_that_its_trial_ended_with(home: Path, ray_here: None) -> None:
+    folder = made_sweep(home, "parts", THREE[:1])
+    folder.trial(0).append({"epoch": 3, "val/accuracy": 0.1, "val/accuracy_best": 0.9, MICRO_BATCHES: 4})
+    (repetition,) = prepare(folder, 1, 1, None).repetitions
+    tasks: Any = Scripted(0)
+    _Driver([repetition], RunConfig(cache=home / "cache"), tasks, View([repetition], [])).drive()
+    assert tasks.work[-1] == 4
+    last = list(repeat(repetition.config, repetition.split, RunConfig(cache=home / "cache"), 4))[-1]
+    assert isinstance(last, Epoch)
+    assert last.metrics[MICRO_BATCHES] == 4
 
 
 def test_answers_of_other_settings_do_not_count(first: tuple[SweepFolder, Result]) -> None:

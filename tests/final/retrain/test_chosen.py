@@ -9,6 +9,9 @@ from carsray.errors import CarsrayError, ConfigError, ResultsError, SpaceError
 from carsray.final.confirm.finalists import fixed_length
 from carsray.final.confirm.record import settings_of
 from carsray.final.retrain.chosen import read_chosen
+from carsray.final.retrain.trainings import plan_trainings
+from carsray.results import MICRO_BATCHES
+from carsray.tuning.sweep import read_record
 
 
 def test_the_winner_is_read_with_what_confirm_says_of_it(tmp_path: Path) -> None:
@@ -35,6 +38,16 @@ def test_a_winner_that_was_changed_is_no_more_what_was_confirmed(tmp_path: Path)
     name_winner(folder, told, lr=0.03)
     chosen = read_chosen(folder, None)
     assert (chosen.confirmed, chosen.trial, chosen.statement, chosen.config.lr) == (False, None, "", 0.03)
+
+
+def test_batches_that_had_to_be_cut_in_the_sweep_are_cut_from_the_start(tmp_path: Path) -> None:
+    folder = swept(tmp_path)
+    assert read_chosen(folder, 0).micro_batches == 1
+    folder.trial(0).append({"epoch": 4, "val/accuracy": 0.1, "val/loss": 1.0, MICRO_BATCHES: 4})
+    name_winner(folder, {"chosen": 0})
+    for chosen in (read_chosen(folder, None), read_chosen(folder, 0)):
+        trainings = plan_trainings(chosen, read_record(folder)[1], seeds=1, decay=0.0)
+        assert [training.micro_batches for training in trainings] == [4, 4]
 
 
 def test_each_seed_has_initial_weights_and_views_of_its_own(tmp_path: Path) -> None:

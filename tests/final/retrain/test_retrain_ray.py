@@ -218,6 +218,37 @@ def dying(marks: Path, deaths: dict[int, int]) -> Callable[..., Iterator[Any]]:
     return train_and_die
 
 
+def short_of_memory(limit: int) -> Callable[..., Iterator[Any]]:
+    """What trains where memory holds batches only in so many parts; it turns out in the second epoch."""
+
+    def train_in_parts(*args: Any) -> Iterator[Any]:  # within, since the workers do not know this module
+        from carsray.training.whole import train
+
+        for number, event in enumerate(train(*args)):
+            if args[-1] < limit and number:
+                raise MemoryError
+            yield event
+
+    return train_in_parts
+
+
+@pytest.mark.parametrize(("limit", "ends"), [(4, True), (1000, False)])
+def test_a_training_that_lacks_memory_goes_on_with_smaller_parts(
+    limit: int, ends: bool, run: Callable[..., Result], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = swept(home, f"short-{limit}")
+    name_winner(sweep)
+    monkeypatch.setattr(trainings, "train", short_of_memory(limit))
+    done = run(sweep.name, "--workers", "1", fails=None if ends else SweepFailed)
+    if ends:
+        for name in ("seed-0", "twin"):
+            lines = (sweep.root / "retrain" / name / "history.jsonl").read_text().splitlines()
+            assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+            assert {json.loads(line)["train/micro_batches"] for line in lines} == {limit}
+    else:
+        assert "MemoryError" in str(done.exception)
+
+
 @pytest.mark.parametrize(("deaths", "ends"), [({0: 1, 1: 1}, True), ({2: 9}, False)], ids=["now and then", "always"])
 def test_a_training_whose_worker_is_killed_is_taken_up_again_but_not_for_ever(
     deaths: dict[int, int],
