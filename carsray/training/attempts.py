@@ -3,6 +3,7 @@
 Imports no torch: the owner of a training process has no use for it.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from carsray.config import RunConfig, TrialConfig
@@ -11,7 +12,7 @@ from carsray.training.messages import Epoch, Failed, FailureKind, Progress
 from carsray.training.process import TrainingProcess
 
 ATTEMPTS: dict[FailureKind, int] = {"memory": 4, "device": 2, "died": 3, "stalled": 2}
-"""Failures of a kind after which a trial is given up; of other kinds the first is the last."""
+"""Failures of a kind without a new epoch after which a trial is given up; of other kinds the first is the last."""
 
 
 class Attempts:
@@ -21,6 +22,8 @@ class Attempts:
         self.process = TrainingProcess(split, run)
         self._at = self._kept = 0
         """The epochs at whose end the process stands, and the snapshot was made."""
+        self._since_new: Counter[FailureKind] = Counter()
+        """Failures since the last epoch that was new: what comes now and then is no reason to give up."""
         self.log: list[Failed] = []
         """What the trial at hand has outlived: its own failures, and the one that the trial before left behind."""
 
@@ -41,6 +44,7 @@ class Attempts:
         self._micro_batches = micro_batches
         self._kept = done if snapshot else 0
         self.log = []
+        self._since_new.clear()
         self._again()
 
     @property
@@ -63,6 +67,7 @@ class Attempts:
                         self._at = answer.epoch
                         if answer.epoch > self._done:
                             self._done = answer.epoch
+                            self._since_new.clear()
                             if answer.snapshot:
                                 self._snapshot, self._kept = answer.snapshot, answer.epoch
                             yield answer
@@ -78,7 +83,8 @@ class Attempts:
 
     def _outlives(self, failure: Failed) -> bool:
         self.log.append(failure)
-        alike = sum(failed.kind == failure.kind for failed in self.log)
+        self._since_new[failure.kind] += 1
+        alike = self._since_new[failure.kind]
         if alike >= ATTEMPTS.get(failure.kind, 1):
             return False
         # One that is killed twice took too much memory, most likely; once may be chance.

@@ -100,6 +100,13 @@ def test_a_cause_that_does_not_pass_ends_the_trial(kind: FailureKind, most: int,
     assert train(trial, 6) == [1, kind]
 
 
+@pytest.mark.parametrize("kind", list(ATTEMPTS))
+def test_failures_with_new_epochs_in_between_do_not_add_up(kind: FailureKind, trial: Attempts) -> None:
+    script(trial).failures = {epoch: [kind] for epoch in range(1, 9)}
+    assert train(trial, 8) == list(range(1, 9))
+    assert len(trial.log) == 8
+
+
 def test_full_memory_halves_the_parts_of_a_batch_each_time(trial: Attempts) -> None:
     script(trial).failures = {1: ["memory"] * 3}
     assert train(trial, 2) == [1, 2]
