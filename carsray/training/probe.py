@@ -43,7 +43,8 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
     else:
         torch.cuda.empty_cache()  # of a probe before this one
         torch.cuda.reset_peak_memory_stats(device)
-    config = config.model_copy(update={"weights": "none"})  # the numbers do not matter here
+    # The numbers do not matter here; and of a network that is trained block by block the last epochs cost most.
+    config = config.model_copy(update={"weights": "none", "unfreeze_every": 0})
     network = build_network(config, classes).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = build_optimizer(network, config)
     dtype = compute_dtype(device, config)
