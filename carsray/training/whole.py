@@ -91,6 +91,8 @@ def train(
         if not team.leads:
             raise  # the others would wait for this worker for ever
         yield Impossible(str(error))
+        if team.size > 1:
+            raise  # and they wait for the first one as well
 
 
 def _train(

@@ -8,6 +8,7 @@ from tiny_training import config_of, draw_folders, run_of, split_of
 
 from carsray.data.records import DataSplit
 from carsray.data.splits import merged
+from carsray.errors import CarsrayError
 from carsray.results import MICRO_BATCHES
 from carsray.training import whole
 from carsray.training.checkpoint import load_checkpoint
@@ -93,3 +94,15 @@ def test_what_a_person_can_cause_is_an_event_for_the_first_worker_and_an_error_f
     monkeypatch.setattr(whole, "this_team", lambda: Team(1, 2))
     with pytest.raises(Exception, match=r"missing\.pth"):
         list(train(config, "last", split, run_of(tmp_path)))
+
+
+def test_what_befalls_the_first_worker_alone_ends_the_others_too(
+    split: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what it is, and then fails, so that whoever runs the team ends all of it."""
+    config = config_of(backbone="mobilenet_v2", image_size=32, pack_size=32, weights="missing.pth")
+    monkeypatch.setattr(whole, "this_team", lambda: Team(0, 2))
+    events = train(config, "last", split, run_of(tmp_path))
+    assert isinstance(next(events), Impossible)
+    with pytest.raises(CarsrayError, match=r"missing\.pth"):
+        next(events)
