@@ -132,7 +132,7 @@ def _failure(error: Exception) -> Failed:
 def _die_with_owner(pipe: int) -> None:
     """End when the owner is gone: a killed owner cannot hang up in the middle of an epoch."""
     hung_up = select.poll()
-    hung_up.register(pipe, 0)
+    hung_up.register(pipe, select.POLLHUP)
     hung_up.poll()
     os._exit(1)
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -28,6 +29,8 @@ class TrainingProcess:
         self._split, self._run, self._command = split, run, child
         self._child: subprocess.Popen[bytes] | Forked | None = None
         self._pipe: Connection | None = None
+        self._deaf: Failed | None = None
+        """What became of a child that did not take a request."""
 
     @property
     def pid(self) -> int | None:
@@ -69,7 +72,7 @@ class TrainingProcess:
                 if not isinstance(answer, Progress):
                     return
         except (EOFError, OSError):
-            yield Failed(self._last_words(), "died")
+            yield self._deaf or Failed(self._last_words(), "died")
 
     def close(self) -> None:
         """Hang up and wait for the child's end; kill it if it is in the middle of something."""
@@ -90,7 +93,10 @@ class TrainingProcess:
         self.close()
         environment = {**heap_and_threads(os.environ), "OMP_NUM_THREADS": str(self._run.threads)}
         self._child, ours = self._forked(environment) or start_anew(self._command, environment)
-        self._pipe = Connection(ours.detach())
+        # A child that hangs while it starts reads nothing, and a request may be larger than what waits in between.
+        within = struct.pack("ll", int(STALL_SECONDS), int(STALL_SECONDS % 1 * 1e6))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, within)
+        self._pipe, self._deaf = Connection(ours.detach()), None
         with suppress(OSError):  # died already: next_epoch says so
             self._send(Open(self._split, self._run))
 
@@ -117,12 +123,16 @@ class TrainingProcess:
                     return answer.reason
             return f"the training process gave no answer for {HEALTH_SECONDS:.0f} seconds between two trials"
         except (EOFError, OSError):
-            return self._last_words()
+            return self._deaf.reason if self._deaf else self._last_words()
 
     def _send(self, request: Request) -> None:
         if self._pipe is None:
             raise OSError("not started")
-        self._pipe.send(request)
+        try:
+            self._pipe.send(request)
+        except BlockingIOError:
+            self._deaf = self._stalled()  # half a request is no beginning for another
+            raise
 
     def _receive(self) -> Answer:
         assert self._pipe is not None

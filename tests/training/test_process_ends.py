@@ -13,6 +13,7 @@ import pytest
 from tiny_training import answer_of, config_of, epoch_of, run_of
 
 from carsray.data.records import DataSplit
+from carsray.training import process as process_module
 from carsray.training.fit import Progress
 from carsray.training.messages import Failed
 from carsray.training.process import TrainingProcess
@@ -112,6 +113,18 @@ def test_close_leaves_no_process_even_in_the_middle_of_an_epoch(start: Callable[
         os.kill(pid, 0)
     assert process.pid is None
     process.close()  # twice is as good as once
+
+
+def test_a_child_that_reads_nothing_is_given_up(
+    start: Callable[..., TrainingProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "STALL_SECONDS", 0.5)
+    process = start(child=(sys.executable, "-c", "import signal; signal.pause()"))
+    process.begin(config_of(), snapshot=bytes(10**7))
+    answer = answer_of(process)
+    assert isinstance(answer, Failed)
+    assert (answer.kind, "no sign of life" in answer.reason) == ("stalled", True)
+    assert process.pid is None
 
 
 OWNER = """
