@@ -13,7 +13,6 @@ from torch import nn
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.batches import Batch, TrainingData, batch_count, eval_batches, train_batches, train_rows
 from carsray.data.pack import Pack
-from carsray.errors import ConfigError, TrialFailed
 from carsray.models.build import build_network, depth_at
 from carsray.models.network import Network
 from carsray.seed import derive
@@ -27,6 +26,7 @@ from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
 from carsray.training.prefix_cache import EVAL_BATCH, PrefixCache, Steps, View
+from carsray.training.refusals import batch_of_one, check_finite, check_trainable
 from carsray.training.schedule import Schedule
 from carsray.training.snapshot import snapshot_bytes, take_up_snapshot
 from carsray.training.standing import snapshot_standing
@@ -79,7 +79,7 @@ def fit(
     Raises TrialFailed when the loss is no longer finite, ResultsError for a snapshot that does not fit, ConfigError
     where the schedule has no validation loss to look at, or a batch is too small for the team.
     """
-    _check(config, data, team)
+    check_trainable(config, data, team)
     started = time.perf_counter()
     device = resolve_device(run)
     if device.type == "cpu":
@@ -107,17 +107,6 @@ def fit(
             trainer.averaged.module if trainer.averaged else None,
         )
         seconds = {}
-
-
-def _check(config: TrialConfig, data: TrainingData, team: Team) -> None:
-    """Raise ConfigError for what cannot be trained on these data by this team."""
-    known = len(data.val_losses)
-    if config.schedule == "plateau" and known < config.epochs and (known or not data.val):
-        raise ConfigError(
-            f"schedule = plateau: {known} validation losses are known for {config.epochs} epochs, and without val none"
-            " are measured; give one for each epoch"
-        )
-    team.check(min(config.batch_size, len(data.train.labels)))
 
 
 class _Trainer:
@@ -203,9 +192,11 @@ class _Trainer:
             self.step(batch, totals)
             pictures += self.batch_size
             if step % LOSS_CHECK_STEPS == 0 or step == steps - 1:
-                _finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
-            if watch and step + 1 in watch.looks and watch.found(step + 1, totals.tolist(), pictures):
-                cut = step + 1
+                check_finite(float(totals[0]), "loss", epoch, self.schedule.lr, step)
+            done = step + 1
+            # An end after the last step would save nothing.
+            if watch and done < steps and done in watch.looks and watch.found(done, totals.tolist(), pictures):
+                cut = done
                 break
             if time.perf_counter() - shown >= self.progress_seconds:
                 shown = time.perf_counter()
@@ -225,7 +216,7 @@ class _Trainer:
         if self.data.val:
             # Found by all workers alike, or the others would wait for the one that fails.
             loss = self.team.agree(val.get("loss", math.nan), self.device)
-            _finite(loss, "validation loss", epoch, self.schedule.lr)
+            check_finite(loss, "validation loss", epoch, self.schedule.lr)
             self.schedule.after_epoch(self.data.val_losses[epoch - 1] if self.data.val_losses else loss)
         elif self.data.val_losses:
             self.schedule.after_epoch(self.data.val_losses[epoch - 1])
@@ -287,14 +278,13 @@ class _Trainer:
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, of: int, sums: torch.Tensor) -> None:
         """Add the gradients of some of a batch ``of`` so many pictures, and to sums as step does, of these."""
-        logits = logits_from(self.network.forward_from, images, self.dtype)
+        try:
+            logits = logits_from(self.network.forward_from, images, self.dtype)
+        except ValueError as error:
+            if len(labels) > 1:
+                raise
+            raise batch_of_one(self.config) from error
         loss = self.loss(logits, labels)
         (loss * (len(labels) / of) if len(labels) < of else loss).backward()
         sums[0].add_(loss.detach(), alpha=len(labels))
         sums[1].add_((logits.detach().argmax(dim=1) == labels).sum())
-
-
-def _finite(value: float, name: str, epoch: int, lr: float, step: int | None = None) -> None:
-    if not math.isfinite(value):
-        where = f"epoch {epoch}" + (f", step {step + 1}" if step is not None else "")
-        raise TrialFailed(f"{name} became {value} in {where} (lr {lr:.2g})")

@@ -186,6 +186,25 @@ def test_a_caller_stops_early_by_leaving_the_loop(tmp_path: Path) -> None:
         break
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hidden": 8, "hidden_batchnorm": True},
+        {"backbone": "resnet18", "image_size": 32, "pack_size": 32, "unfreeze_depth": 1},  # ends in a map of 1x1
+    ],
+)
+def test_a_batch_of_one_that_cannot_be_trained_on_fails_the_trial_in_plain_words(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    config = config_of(**settings, batch_size=1)
+    with pytest.raises(TrialFailed, match=r"batch_size = 1: .* BatchNorm cannot train on a single value; use batches"):
+        metrics_of(config, data_of(tmp_path), tmp_path)
+
+
+def test_a_batch_of_one_that_can_be_trained_on_is(tmp_path: Path) -> None:
+    assert len(metrics_of(config_of(batch_size=1), data_of(tmp_path), tmp_path)) == 2
+
+
 @pytest.mark.parametrize(("parts", "batch_size"), [(2, 8), (3, 8), (50, 6)])
 def test_a_batch_cut_into_parts_gives_the_gradients_of_the_whole(parts: int, batch_size: int, tmp_path: Path) -> None:
     """Without BatchNorm, which sees the parts."""

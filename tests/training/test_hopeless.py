@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from tiny_training import config_of, data_of, run_of
 
-from carsray.data.batches import TrainingData
+from carsray.data.batches import TrainingData, batch_count
 from carsray.results import CUT, whole_epoch_seconds
 from carsray.training.fit import EpochResult, fit
 from carsray.training.hopeless import Hopeless
@@ -98,6 +98,14 @@ def test_only_the_first_epoch_of_a_diverged_trial_is_cut(tmp_path: Path) -> None
     assert first[CUT] == 12
     assert whole_epoch_seconds(first) is None
     assert "train/cut_after_step" not in second
+
+
+def test_an_epoch_is_not_cut_at_its_last_step(tmp_path: Path) -> None:
+    data = data_of(tmp_path, each=20)
+    config = config_of(optimizer="adam", lr=1.0, batchnorm=False, batch_size=len(data.train.labels) // 12)
+    first = next(event for event in fit(config, data, run_of(tmp_path), to_pass=1.0) if isinstance(event, EpochResult))
+    assert batch_count(data.train, config) == 12
+    assert CUT not in first.metrics
 
 
 def test_outside_a_sweep_no_epoch_is_cut(tmp_path: Path) -> None:
