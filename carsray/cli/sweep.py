@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -48,6 +48,7 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
         _run(results, name, storage=asked.settings.storage)
     name = _checked_name(results, name, asked)  # and storage: a wrong one is told before pictures are inspected
     with ExitStack() as stack:
+        stack.enter_context(_stoppable(_typed))
         tracker = stack.enter_context(tracking_of(asked.settings))  # it logs in while the checks run
         with networks_checked(asked.space) as checked:
             split = asked.split()  # before the imports below: a wrong path is told at once, not after Ray has loaded
@@ -61,7 +62,7 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
             checked()
         tracker.check()
         folder = create_sweep(results, name)
-        begin_record(folder, asked.space, split, asked.settings, shlex.join(["carsray", *sys.argv[1:]]))
+        begin_record(folder, asked.space, split, asked.settings, _typed())
         _run(results, folder.name, tracker=tracker)
 
 
@@ -137,19 +138,26 @@ def _run(
     tracker: "Tracker | None" = None,
 ) -> NoReturn:
     """Run what the record of a sweep still lacks, or so many trials more under new limits, and say how it ended."""
-    from carsray.leaderboard import read_rows
-    from carsray.results import open_sweep
+    from carsray.results import SweepFolder, open_sweep
 
     if storage is None:
         open_sweep(results, name)  # a wrong name is told before the imports below
-    from carsray.cli.summary import print_summary
-    from carsray.cluster.connect import connected
-    from carsray.data.pack import ensure_pack
-    from carsray.progress import bar
-    from carsray.storage.work import at_work
-    from carsray.tuning.sweep import extend_record, read_record, run_sweep
+    place, extends = SweepFolder(results / name), bool(more or limits)
+
+    def go_on() -> str:
+        return _typed() if extends or not place.settings.is_file() else f"carsray resume {place.arguments}"
 
     with ExitStack() as stack:
+        stack.enter_context(_stoppable(go_on))
+        from carsray.cli.summary import print_summary
+        from carsray.cluster.connect import connected
+        from carsray.data.pack import ensure_pack
+        from carsray.leaderboard import read_rows
+        from carsray.progress import bar
+        from carsray.storage.work import at_work
+        from carsray.tuning.resources import share_out
+        from carsray.tuning.sweep import extend_record, read_record, run_sweep
+
         folder, watch = stack.enter_context(at_work(results, name, storage, partial(click.echo, err=True)))
         space, split, settings = read_record(folder)
         tracker = tracker or stack.enter_context(tracking_of(settings))
@@ -157,12 +165,31 @@ def _run(
             with bar(title) as report:
                 ensure_pack(part, first_config(space), settings.cache, report)
         tracker.check()
-        if more or limits:
-            stack.enter_context(connected(settings.address))  # who has to call again is not to get the trials twice
+        if extends:
+            nodes = stack.enter_context(connected(settings.address))
+            share_out(nodes, settings)  # who is refused, and calls again, is not to get the trials twice
             extend_record(folder, more, limits or {})
-            settings = read_record(folder)[-1]
+            extends, settings = False, read_record(folder)[-1]
         tracker.follow(folder)
         rows = run_sweep(folder, space, split, settings, read_rows(folder), watch)
         tracker.end()
         code = print_summary(folder, space, split, settings, rows)
     sys.exit(code)
+
+
+@contextmanager
+def _stoppable(go_on: Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the with-block as they end trials: with exit code 130, and the command that goes on."""
+    from carsray.tuning.signals import terminated_as_interrupted
+
+    try:
+        with terminated_as_interrupted():
+            yield
+    except KeyboardInterrupt:
+        click.echo(f"Stopped. What has ended is kept; to go on: {go_on()}", err=True)
+        sys.exit(130)
+
+
+def _typed() -> str:
+    """The command line that this process was called with."""
+    return shlex.join(["carsray", *sys.argv[1:]])

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,12 +158,13 @@ def test_resuming_what_is_no_sweep(tmp_path: Path) -> None:
     assert found.stderr == f"error: {tmp_path}/nothing: is no sweep. There are no sweeps\n"
 
 
-def test_who_is_refused_and_asks_again_does_not_get_the_trials_twice(tmp_path: Path) -> None:
-    """To extend a sweep, where the Ray cluster is gone that it ran on."""
+@pytest.mark.parametrize("lost", [{"address": "127.0.0.1:1"}, {"gpus_per_trial": 64}], ids=["cluster", "gpus"])
+def test_who_is_refused_and_asks_again_does_not_get_the_trials_twice(tmp_path: Path, lost: dict[str, Any]) -> None:
+    """To extend a sweep, where the Ray cluster is gone that it ran on, or what its trials need."""
     (tmp_path / "tiny.toml").write_text(SPACE)
     folder, cache = create_sweep(tmp_path, "cars-1"), tmp_path / "cache"
     pictures = folders(tmp_path / "pictures", {"a": 6, "b": 6})
-    settings = SweepSettings(data=pictures, cache=cache, trials=5, address="127.0.0.1:1", wandb="off")
+    settings = SweepSettings(data=pictures, cache=cache, trials=5, wandb="off", **lost)
     space = load_space(tmp_path / "tiny.toml", {})
     begin_record(folder, space, split_data(pictures, space.config(space.start[0]), cache), settings)
     found = CliRunner().invoke(cli, ["extend", "cars-1", "--trials", "3", "--results", str(tmp_path)])

@@ -6,17 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from optuna.trial import TrialState
 from ray.cluster_utils import Cluster
 from ray_sweeps import WAIT_SECONDS, Run, start_cli, study_of, wait_for, without_times
 from tiny_sweeps import TEXT, space_of
 
+from carsray.cli.options import first_config, split_data
+from carsray.config import SweepSettings
+from carsray.data.pack import pack_key
 from carsray.data.records import DataSplit
 from carsray.errors import ResultsError
 from carsray.files import write_json
 from carsray.leaderboard import read_rows
-from carsray.results import SweepFolder
-from carsray.tuning.sweep import extend_record, read_record, run_sweep
+from carsray.results import SweepFolder, create_sweep
+from carsray.tuning.signals import TAKEN
+from carsray.tuning.sweep import begin_record, extend_record, read_record, run_sweep
 
 pytestmark = [
     pytest.mark.ray,
@@ -133,6 +138,31 @@ def test_an_interrupted_sweep_keeps_everything_and_resumes_to_the_same_end(
     assert folder.trial(0).read_history()[: len(kept[0])] == kept[0]
     assert TrialState.RUNNING not in {trial.state for trial in study_of(folder)}
     assert without_times(folder) == without_times(undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_is_stopped_before_its_first_trial_as_it_is_in_them(home: Path, number: signal.Signals) -> None:
+    """While it packs: another process has the lock of the pack."""
+    space = space_of(width=4, pack_size=20 + int(number))  # a pack that no other test has made
+    folder = create_sweep(home / "results", f"packing-{number.name}")
+    split = split_data(home / "pictures", first_config(space), home / "cache")
+    settings = SweepSettings(data=home / "pictures", cache=home / "cache", wandb="off")
+    begin_record(folder, space, split, settings)
+    path = home / "cache/packs" / f"{pack_key(split.train, first_config(space))}.npy.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        process = start_cli("resume", folder.name, "--results", home / "results")
+        wait_for(lambda: bool(folder.at_work()), process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 130, err
+    assert err.endswith(f"to go on: carsray resume {folder.arguments}\n")
+
+
+def test_after_a_sweep_signals_do_what_they_did(run: Run) -> None:
+    before = {number: signal.getsignal(number) for number in TAKEN}
+    run("handlers", space_of(), trials=1, concurrent=1)
+    assert {number: signal.getsignal(number) for number in TAKEN} == before
 
 
 def damage(folder: SweepFolder) -> int:

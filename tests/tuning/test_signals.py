@@ -2,12 +2,13 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from carsray.tuning.signals import terminated_as_interrupted
+from carsray.tuning.signals import TAKEN, terminated_as_interrupted
 
 
 @pytest.fixture
@@ -33,8 +34,21 @@ def test_where_ctrl_c_is_ignored_it_interrupts_all_the_same(ctrl_c: Callable[[An
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_afterwards_it_is_what_it_was() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+def test_afterwards_all_is_what_it_was() -> None:
+    """Also what Ray has set meanwhile."""
+    before = {number: signal.getsignal(number) for number in TAKEN}
     with terminated_as_interrupted():
-        assert signal.getsignal(signal.SIGTERM) != before
-    assert signal.getsignal(signal.SIGTERM) == before
+        for number in TAKEN:
+            signal.signal(number, lambda *_: None)
+    assert {number: signal.getsignal(number) for number in TAKEN} == before
+
+
+def test_a_sigterm_that_rays_own_handler_takes_interrupts_too() -> None:
+    """As while ray.init is under way: it exits with the signal's number."""
+    with pytest.raises(KeyboardInterrupt), terminated_as_interrupted():
+        sys.exit(signal.SIGTERM)
+
+
+def test_another_exit_is_left_alone() -> None:
+    with pytest.raises(SystemExit, match="3"), terminated_as_interrupted():
+        sys.exit(3)
