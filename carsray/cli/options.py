@@ -126,6 +126,13 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def asked_of(words: Sequence[str], command: str) -> Asked:
+    """What these words ask for, a space and options of ``carsray sweep``, typed after another command."""
+    found: list[Asked] = []
+    click.command()(sweep_options(found.append)).main(words, prog_name=command, standalone_mode=False)
+    return found[0]
+
+
 def decorated(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     """A decorator that gives a command these options, in this order."""
     return lambda command: reduce(lambda wrapped, option: option(wrapped), reversed(options), command)

@@ -75,6 +75,11 @@ def run(
         from carsray.final.package.onnx_file import require_onnx
 
         require_onnx()  # told now, not after hours
+    if folder.settings.exists():
+        from carsray.cli.begun import require_same
+        from carsray.cli.options import asked_of
+
+        require_same(folder, asked_of([str(space), *where, *options], "carsray run"))
     for stage in _stages(folder, begin, place, where, (top, seeds), package or Path(f"{name}-model"), leaves_out):
         if stage.done():
             click.echo(f"{stage.name}: done before", err=True)
@@ -98,9 +103,6 @@ def _stages(
 ) -> Iterator[Stage]:
     name, (top, seeds) = folder.name, confirmed
 
-    def sweep() -> list[str]:
-        return ["resume", name, *place] if folder.settings.exists() else ["sweep", *begin]
-
     def confirm() -> list[str]:
         return ["confirm", name, "--top", str(top), "--seeds", str(seeds), *place, *where]
 
@@ -111,7 +113,7 @@ def _stages(
         return ["retrieval", name, *trial, *place, *where]
 
     retrained = folder.root / "retrain" / "retrain.json"
-    yield Stage("sweep", sweep, lambda: _swept(folder))
+    yield Stage("sweep", lambda: ["sweep", *begin], lambda: _swept(folder))
     yield Stage("confirm", confirm, lambda: folder.winner.exists() and not _outdated(folder))
     yield Stage("retrieval", retrieval, lambda: _retrieved(folder))
     yield Stage(

@@ -45,7 +45,7 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
     if or_resume and not name:
         raise click.UsageError("--or-resume needs the --name of the sweep that may have begun.")
     if or_resume and name and _has_begun(results, name, asked.settings.storage):
-        _run(results, name, storage=asked.settings.storage)
+        _run(results, name, storage=asked.settings.storage, asked=asked)
     name = _checked_name(results, name, asked)  # and storage: a wrong one is told before pictures are inspected
     with ExitStack() as stack:
         stack.enter_context(_stoppable(_typed))
@@ -136,8 +136,12 @@ def _run(
     limits: Mapping[str, float] | None = None,
     storage: str | None = None,
     tracker: "Tracker | None" = None,
+    asked: Asked | None = None,
 ) -> NoReturn:
-    """Run what the record of a sweep still lacks, or so many trials more under new limits, and say how it ended."""
+    """Run what the record of a sweep still lacks, or so many trials more under new limits, and say how it ended.
+
+    Raises ConfigError where it is another sweep than ``asked``, which may name another cluster to go on.
+    """
     from carsray.results import SweepFolder, open_sweep
 
     if storage is None:
@@ -149,6 +153,7 @@ def _run(
 
     with ExitStack() as stack:
         stack.enter_context(_stoppable(go_on))
+        from carsray.cli.begun import require_same
         from carsray.cli.summary import print_summary
         from carsray.cluster.connect import connected
         from carsray.data.pack import ensure_pack
@@ -160,6 +165,9 @@ def _run(
 
         folder, watch = stack.enter_context(at_work(results, name, storage, partial(click.echo, err=True)))
         space, split, settings = read_record(folder)
+        if asked:
+            require_same(folder, asked)
+            settings = settings.model_copy(update={"address": asked.settings.address or settings.address})
         tracker = tracker or stack.enter_context(tracking_of(settings))
         for title, part in (("Packing train", split.train), ("Packing val", split.val)):
             with bar(title) as report:

@@ -110,6 +110,7 @@ def extend_record(folder: SweepFolder, trials: int, limits: Mapping[str, float])
             f"{folder.root}: {why}, so nothing would begin. "
             "Name a limit beyond that: --budget-hours, --budget-gpu-hours or --target"
         )
+    record["extended"] = [*record.get("extended", ()), asked]  # what who types the first command again asks for
     write_json(folder.settings, record)
 
 

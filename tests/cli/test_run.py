@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from carsray.cli import cli
 from carsray.cli import run as chain
+from carsray.cli.options import asked_of
 from carsray.errors import ConfigError
 from carsray.final.confirm.record import progress
 from carsray.final.package import onnx_file
@@ -18,12 +19,21 @@ from carsray.results import SweepFolder
 SPACE = ["search_spaces/cnn.toml", "--data", "cars", "--name", "cars-1", "--trials", "4"]
 
 
+def begin(folder: SweepFolder, words: list[str]) -> None:
+    """Leave what a sweep writes first, called with these words."""
+    own = words.index("--name"), words.index("--results")
+    asked = asked_of([word for at, word in enumerate(words) if at - 1 not in own and at not in own][1:-1], "sweep")
+    folder.root.mkdir(parents=True, exist_ok=True)
+    folder.space.write_text(asked.space.text)
+    record = {"settings": asked.settings.model_dump(mode="json"), "pinned": asked.space.pinned}
+    folder.settings.write_text(json.dumps(record | {"start": asked.space.start}))
+
+
 def finish(folder: SweepFolder, words: list[str], package: Path) -> None:
     """Leave what a command leaves at its end."""
     match words[0]:
-        case "sweep" | "resume":
-            folder.root.mkdir(parents=True, exist_ok=True)
-            folder.settings.write_text("{}")
+        case "sweep":
+            begin(folder, words)
             folder.append_run("ended", why="complete")
         case "confirm":
             folder.winner.write_text("")
@@ -48,6 +58,8 @@ def finish(folder: SweepFolder, words: list[str], package: Path) -> None:
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that are called; one whose name is put into `failing` ends with exit code 130."""
+    (tmp_path / "search_spaces").mkdir()
+    (tmp_path / SPACE[0]).write_text(Path(SPACE[0]).read_text())
     monkeypatch.chdir(tmp_path)
     called: list[list[str]] = []
 
@@ -103,13 +115,23 @@ def test_a_stage_that_was_stopped_is_where_it_goes_on(calls: list[list[str]], st
     assert calls[0][0] == stage
 
 
-def test_a_sweep_with_a_record_is_resumed(calls: list[list[str]]) -> None:
-    folder = SweepFolder(Path("results/cars-1"))
-    folder.root.mkdir(parents=True)
-    folder.settings.write_text("{}")
-    folder.append_run("ended", why="interrupted")
-    invoke()
-    assert calls[0][:2] == ["resume", "cars-1"]
+def test_a_sweep_that_was_interrupted_goes_on(calls: list[list[str]]) -> None:
+    assert invoke().exit_code == 0
+    SweepFolder(Path("results/cars-1")).append_run("ended", why="interrupted")
+    first = calls[0]
+    del calls[:]
+    assert invoke().exit_code == 0
+    assert calls[0] == first
+    assert first[-1] == "--or-resume"
+
+
+def test_the_answer_of_another_sweep_is_not_given(calls: list[list[str]]) -> None:
+    assert invoke().exit_code == 0
+    del calls[:]
+    refused = invoke("--trials", "80")
+    assert isinstance(refused.exception, ConfigError)
+    assert "trials: recorded 4, asked 80" in str(refused.exception)
+    assert calls == []
 
 
 def test_a_package_of_another_retrain_is_not_taken_for_this_one(calls: list[list[str]]) -> None:

@@ -103,6 +103,17 @@ def test_a_sweep_that_may_have_begun_needs_a_name(sweep: Sweep, tmp_path: Path) 
     assert "--or-resume needs the --name" in err
 
 
+def test_a_sweep_that_has_begun_as_another_one(sweep: Sweep, tmp_path: Path) -> None:
+    pictures, cache = folders(tmp_path / "pictures", {"a": 6, "b": 6}), tmp_path / "cache"
+    space = load_space(tmp_path / "tiny.toml", {})
+    split = split_data(pictures, space.config(space.start[0]), cache)
+    begun = SweepSettings(data=pictures, cache=cache, trials=1, wandb="off")
+    begin_record(create_sweep(tmp_path / "results", "cars-1"), space, split, begun)
+    code, err = sweep(pictures, "--name", "cars-1", "--or-resume", "--set", "depth=3")
+    assert code == 2
+    assert "is another sweep than the one asked for (depth: recorded 2, asked 3)" in one_line(err)
+
+
 def test_more_gpus_than_any_node_has(sweep: Sweep, tmp_path: Path) -> None:
     code, err = sweep(folders(tmp_path / "pictures", {"a": 5, "b": 5}), "--gpus-per-trial", "64")
     assert code == 2
