@@ -96,12 +96,10 @@ def _on_cluster(stack: ExitStack, address: str | None) -> "tuple[Search, EmbedRo
     if address is None:
         return partial(search, device="cuda" if torch.cuda.is_available() else "cpu"), embed_rows
     from carsray.cluster.connect import connected
-    from carsray.cluster.crew import Crew
+    from carsray.cluster.crew import crew_of
     from carsray.retrieval.shards import embed_in_shards, search_in_shards
 
-    nodes = stack.enter_context(connected(address))
-    gpus = int(sum(node.gpus for node in nodes))
-    crew = stack.enter_context(Crew(gpus or max(int(sum(node.cpus for node in nodes)), 1), gpus=1 if gpus else 0))
+    crew = stack.enter_context(crew_of(stack.enter_context(connected(address))))
     return search_in_shards(crew), lambda path, rows, run, report: embed_in_shards(
         crew, path.read_bytes(), rows, run, report
     )

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from ray.cluster_utils import Cluster
 
-from carsray.cluster.crew import Crew
+from carsray.cluster.connect import Node
+from carsray.cluster.crew import Crew, crew_of
 from carsray.config import RunConfig, TrialConfig
 from carsray.data.pack import ensure_pack
 from carsray.data.records import Row
-from carsray.errors import DataError
+from carsray.errors import ClusterError, DataError
 from carsray.models import build_network
 from carsray.retrieval import shards
 from carsray.retrieval.embed import embed
@@ -43,6 +44,36 @@ def test_the_crew_works_on_both_nodes(crew: Crew) -> None:
         return str(ray.get_runtime_context().get_node_id())
 
     assert len(set(crew.map(node, range(3)))) == 2
+
+
+def test_who_finds_no_place_is_waited_for_so_long_and_told(crew: Crew) -> None:
+    """All processors are the other crew's."""
+    too_many = Crew(2, within=0.5)
+    with pytest.raises(ClusterError, match=r"of 2 actors with 1 CPU and 0 GPU each 0 began within 0\.5 s"), too_many:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("nodes", "size", "with_gpu"),
+    [
+        ([(0, 2), (8, 2)], 2, True),  # of the head's GPUs none has a processor beside it
+        ([(1, 4), (8, 2)], 3, True),
+        ([(0, 2), (8, 0)], 8, False),
+        ([(4, 0), (2, 0)], 6, False),
+    ],
+)
+def test_a_crew_is_as_large_as_all_of_it_finds_a_place(
+    nodes: list[tuple[float, float]], size: int, with_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, float]] = []
+    monkeypatch.setattr("carsray.cluster.crew.Crew", lambda size, gpus: made.append((size, gpus)))
+    crew_of([Node("", cpus, gpus) for cpus, gpus in nodes])
+    assert made == [(size, 1 if with_gpu else 0)]
+
+
+def test_a_cluster_without_processors_has_no_crew() -> None:
+    with pytest.raises(ClusterError, match="no processors"):
+        crew_of([Node("head", 0, 2)])
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5))
