@@ -47,7 +47,8 @@ def share_out(nodes: Sequence[Node], settings: SweepSettings) -> Resources:
         gpus = 1.0 if any(node.gpus for node in nodes) else 0.0
     slots = _gpu_slots(nodes, gpus) if gpus else _cpu_slots(nodes, settings)
     possible = sum(slots)
-    concurrent = min(settings.concurrent or possible, possible, settings.trials)
+    most = settings.concurrent or (possible if gpus else MOST_WITHOUT_GPUS)
+    concurrent = min(most, possible, settings.trials)
     return Resources(_cpus(nodes, slots, concurrent), gpus, concurrent)
 
 

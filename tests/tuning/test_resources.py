@@ -30,6 +30,8 @@ def nodes_of(*shapes: tuple[float, float]) -> list[Node]:
         ([(2, 0)], {"concurrent": 4}, Resources(0.5, 0, 4)),
         ([(8, 0), (8, 0)], {}, Resources(2, 0, 8)),
         ([(8, 0), (0, 0)], {}, Resources(1, 0, 8)),
+        ([(16, 0)] * 7, {}, Resources(8, 0, 8)),  # on one of them are two, and all are alike
+        ([(16, 0)] * 7, {"concurrent": 14}, Resources(8, 0, 14)),
         ([(4, 0)], {"trials": 2}, Resources(2, 0, 2)),
         # With GPUs: one each, and the node's processors divided among its trials.
         ([(8, 2)], {}, Resources(4, 1, 2)),
