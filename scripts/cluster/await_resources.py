@@ -1,12 +1,15 @@
 """Wait until the Ray cluster at hand holds so much of a resource, and ask its autoscaler for it.
 
-    python3 scripts/cluster/await_resources.py GPU 8
+    python3 scripts/cluster/await_resources.py GPU 8 PID
 
-A sweep shares out what the cluster holds when it begins: with no worker up yet it would find no GPU, and those that
-come later would stay idle.
+A sweep shares out what the cluster holds when it begins: with no worker up yet it would find no GPU. What has not come
+after a while is asked for on and on beside the sweep, which is the process PID, and takes what joins it.
 """
 
 import logging
+import os
+import select
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -33,21 +36,41 @@ def wait(
     return there
 
 
-def main(kind: str, count: int) -> None:
-    """Ask, wait, and let go of the request."""
+def stand(count: float, held: Callable[[], float], over: Callable[[], bool]) -> None:
+    """Wait until so much has come, or the sweep is ``over``, which takes a while to say that it is not."""
+    while held() < count and not over():
+        pass
+
+
+def main(kind: str, count: int, process: int, begun: bool) -> None:
+    """Ask for it and wait; once the sweep has ``begun``, for what has not come by then. ``process`` is its pidfd."""
     import ray
     from ray.autoscaler.sdk import request_resources
 
+    def held() -> float:
+        return float(ray.cluster_resources().get(kind, 0.0))
+
     ray.init("auto", log_to_driver=False, logging_level=logging.ERROR)
-    print(f"waiting for {count} {kind}", file=sys.stderr)
-    request_resources(bundles=[{kind: 1}] * count)
+    lacks = False
     try:
-        there = wait(count, lambda: ray.cluster_resources().get(kind, 0.0))
+        request_resources(bundles=[{kind: 1}] * count)  # it stands until another takes its place, whoever asked
+        if begun:
+            stand(count, held, lambda: bool(select.select([process], [], [], LOOK_SECONDS)[0]))
+            return
+        print(f"waiting for {count} {kind}", file=sys.stderr)
+        there = wait(count, held)
+        print(f"{there:g} of {count} {kind}", file=sys.stderr)
+        lacks = there < count
     finally:
-        # From here on the trials ask for themselves; a request that stands would keep idle workers, and their cost.
-        request_resources(bundles=[])
-    print(f"{there:g} of {count} {kind}", file=sys.stderr)
+        # Once all have come the trials ask for themselves; a request that stands would keep idle workers, and their
+        # cost. Those that have not come nobody else asks for: a sweep begins no trials that have no place.
+        if not lacks:
+            request_resources(bundles=[])
+    if lacks:
+        beside, null = [sys.executable, __file__, kind, str(count), str(process), "begun"], subprocess.DEVNULL
+        subprocess.Popen(beside, stdin=null, stdout=null, stderr=null, pass_fds=[process])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    has_begun, number = sys.argv[4:] == ["begun"], int(sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), number if has_begun else os.pidfd_open(number), has_begun)

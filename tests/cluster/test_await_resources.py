@@ -55,3 +55,15 @@ def test_the_first_is_waited_for_however_long_it_takes(script: ModuleType) -> No
 def test_the_first_do_not_wait_for_ever_for_the_rest(script: ModuleType) -> None:
     there, seconds = waited(script, 8, iter([3.0] * 10_000))
     assert (there, seconds) == (3.0, script.PATIENCE_SECONDS)
+
+
+def test_what_did_not_come_in_time_is_asked_for_until_it_has_come(script: ModuleType) -> None:
+    held, looks = iter([3.0, 3.0, 8.0]), []
+    script.stand(8, lambda: next(held), lambda: bool(looks.append("not over")))
+    assert len(looks) == 2
+
+
+def test_it_is_asked_for_no_longer_once_the_sweep_is_over(script: ModuleType) -> None:
+    over = iter([False, True])
+    script.stand(8, lambda: 3.0, lambda: next(over))
+    assert list(over) == []

@@ -109,9 +109,10 @@ def test_it_waits_for_what_it_is_told_to_and_gives_up_with_it(
 ) -> None:
     executable(tmp_path / "bin/python3", f'#!/bin/sh\necho "$*" >"$CALLS.awaited"\nexit {code}\n')
     monkeypatch.setenv("CARSRAY_AWAIT", "GPU 8")
-    assert run("cars-1", "cnn.toml").returncode == code
+    with subprocess.Popen([SCRIPT, "cars-1", "cnn.toml"]) as process:
+        assert process.wait() == code
     script = SCRIPT.with_name("await_resources.py")
-    assert calls.with_suffix(".awaited").read_text() == f"{script} GPU 8\n"
+    assert calls.with_suffix(".awaited").read_text() == f"{script} GPU 8 {process.pid}\n"
     assert calls.exists() is (code == 0)
 
 
