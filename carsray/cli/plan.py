@@ -1,6 +1,7 @@
 """``carsray plan``."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import click
 from carsray.cli.options import Asked, sweep_options
 
 if TYPE_CHECKING:
+    from carsray.config import SweepSettings
     from carsray.space import Space
     from carsray.tuning.plan import Plan
 
@@ -37,6 +39,8 @@ def plan(asked: Asked, results: Path, as_json: bool) -> None:
     click.echo(f"{trials} trials of {asked.space.name} on {train:,} pictures, {val:,} to validate")
     _print_search(asked.space)
     _print_cost(asked.space, made)
+    for line in limits(asked.settings, made.seconds / 3600, made.gpu_hours):
+        click.echo(line)
 
 
 def _print_search(space: "Space") -> None:
@@ -57,7 +61,8 @@ def _print_cost(space: "Space", made: "Plan") -> None:
         memory = f", {cost.device_bytes / 2**30:.1f} GiB" if cost.device_bytes else ""
         click.echo(f"  probe: {1 / cost.train_seconds:,.0f} pictures/s on {cost.device}{memory}  [{values}]")
     low, high = made.seconds_range
-    click.echo(f"Time: about {duration(made.seconds)} ({duration(low)} to {duration(high)})")
+    turns = ", the most if trials that share a GPU take turns" if 0 < resources.gpus < 1 else ""
+    click.echo(f"Time: about {duration(made.seconds)} ({duration(low)} to {duration(high)}{turns})")
     if resources.gpus:
         click.echo(f"GPU-hours: about {made.gpu_hours:.1f}")
         click.echo(gpu_advice(resources.gpus, made.trials_per_gpu))
@@ -73,6 +78,19 @@ def disk_line(need: int, cached: int, free: int) -> str:
     """What to say of the bytes that must find room, and of those that take what room there is."""
     more = f", and up to {cached / 2**30:.0f} GiB of what is left for cached activations" if cached else ""
     return f"Disk: at most {need / 2**30:.2f} GiB (pack, weights and snapshots){more}; {free / 2**30:.0f} GiB free"
+
+
+def limits(asked: "SweepSettings", hours: float, gpu_hours: float) -> Iterator[str]:
+    """What may end the sweep before its trials are through."""
+    for option, budget, need in (
+        ("--budget-hours", asked.budget_hours, hours),
+        ("--budget-gpu-hours", asked.budget_gpu_hours, gpu_hours),
+    ):
+        if budget:
+            share = f"about {budget / need:.0%} of this" if budget < need else "more than this"
+            yield f"Limit: {option} {budget:g} is {share}"
+    if asked.target:
+        yield f"Limit: --target {asked.target:g} ends it when a trial is as good, which no plan can tell"
 
 
 def gpu_advice(asked: float, fit: int) -> str:

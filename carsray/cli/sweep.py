@@ -54,11 +54,12 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
             split = asked.split()  # before the imports below: a wrong path is told at once, not after Ray has loaded
             from carsray.cluster.connect import connected
             from carsray.results import create_sweep
-            from carsray.tuning.resources import share_out
+            from carsray.tuning.resources import require_spent, share_out
             from carsray.tuning.sweep import begin_record
 
             nodes = stack.enter_context(connected(asked.settings.address))  # its processes start while the check runs
-            share_out(nodes, asked.settings)  # what no node can hold is refused before anything is written
+            # What no node can hold is refused before anything is written, and a limit that would not be one.
+            require_spent(asked.settings.budget_gpu_hours, share_out(nodes, asked.settings))
             checked()
         tracker.check()
         folder = create_sweep(results, name)
@@ -160,7 +161,7 @@ def _run(
         from carsray.leaderboard import read_rows
         from carsray.progress import bar
         from carsray.storage.work import at_work
-        from carsray.tuning.resources import share_out
+        from carsray.tuning.resources import require_spent, share_out
         from carsray.tuning.sweep import extend_record, read_record, run_sweep
 
         folder, watch = stack.enter_context(at_work(results, name, storage, partial(click.echo, err=True)))
@@ -175,7 +176,8 @@ def _run(
         tracker.check()
         if extends:
             nodes = stack.enter_context(connected(settings.address))
-            share_out(nodes, settings)  # who is refused, and calls again, is not to get the trials twice
+            share = share_out(nodes, settings)  # who is refused, and calls again, is not to get the trials twice
+            require_spent((limits or {}).get("budget_gpu_hours"), share)
             extend_record(folder, more, limits or {})
             extends, settings = False, read_record(folder)[-1]
         tracker.follow(folder)

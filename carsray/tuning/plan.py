@@ -20,7 +20,7 @@ from carsray.seed import derive
 from carsray.space import Space
 from carsray.training.probe import Cost, probe
 from carsray.tuning.kept import KEEP_CHECKPOINTS, ROOM
-from carsray.tuning.resources import Resources, share_out, trials_per_gpu
+from carsray.tuning.resources import Resources, require_spent, share_out, trials_per_gpu
 from carsray.tuning.rungs import expected_epochs
 from carsray.tuning.search import ATTEMPTS, suggest
 
@@ -42,7 +42,10 @@ class Plan:
     """Trained in all, expected."""
     seconds: float
     seconds_range: tuple[float, float]
-    """If every trial were as cheap, or as dear, as the cheapest and the dearest probed."""
+    """If every trial were as cheap, or as dear, as the cheapest and the dearest probed, which run alone.
+
+    Where trials share a GPU, from as fast as alone to one after the other.
+    """
     gpu_hours: float
     trials_per_gpu: int
     """How many could share a GPU, by the dearest probed; 0 where trials have no GPU."""
@@ -59,12 +62,13 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
     """Measure and add up. Raises ClusterError for a request that no node can hold."""
     with connected(settings.address) as nodes:
         resources = share_out(nodes, settings)
+        require_spent(settings.budget_gpu_hours, resources)
         configs = sample_configs(space, PROBES, settings.seed)
         run = RunConfig(device=resources.device, threads=resources.threads, cache=settings.cache)
         costs = _probe_all(configs, len(split.classes), run, resources)
     reaching, epochs = expected_epochs(space, settings.trials, len(split.val))
     per_epoch = [_epoch_seconds(cost, split) for cost in costs]
-    totals = [START_SECONDS + epochs * seconds / resources.concurrent for seconds in per_epoch]
+    totals = total_seconds(epochs, per_epoch, resources)
     seconds = statistics.mean(totals)
     size = configs[0].packed_size
     pack_bytes = (len(split.train) + len(split.val)) * size * size * 3
@@ -85,6 +89,12 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         free_bytes=shutil.disk_usage(_existing(results)).free,
         costs=list(zip(configs, costs, strict=True)),
     )
+
+
+def total_seconds(epochs: float, per_epoch: Sequence[float], resources: Resources) -> list[float]:
+    """What a sweep may take, by the seconds of an epoch in each probe, and by how trials that share a GPU get on."""
+    at_a_time = {float(resources.concurrent), resources.concurrent * min(resources.gpus or 1.0, 1.0)}
+    return [START_SECONDS + epochs * seconds / trials for seconds in per_epoch for trials in sorted(at_a_time)]
 
 
 def sample_configs(space: Space, count: int, seed: int) -> list[TrialConfig]:

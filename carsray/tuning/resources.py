@@ -7,7 +7,7 @@ from typing import Literal
 
 from carsray.cluster.connect import Node
 from carsray.config import SweepSettings
-from carsray.errors import ClusterError
+from carsray.errors import ClusterError, ConfigError
 
 MOST_WITHOUT_GPUS = 8
 """More trials at a time leave the sampler little to learn from, and each of them fewer processors."""
@@ -50,6 +50,15 @@ def share_out(nodes: Sequence[Node], settings: SweepSettings) -> Resources:
     most = settings.concurrent or (possible if gpus else MOST_WITHOUT_GPUS)
     concurrent = min(most, possible, settings.trials)
     return Resources(_cpus(nodes, slots, concurrent), gpus, concurrent)
+
+
+def require_spent(budget_gpu_hours: float | None, share: Resources) -> None:
+    """Raises ConfigError for a budget of GPU-hours of which these trials would spend nothing."""
+    if budget_gpu_hours and not share.gpus:
+        raise ConfigError(
+            f"--budget-gpu-hours {budget_gpu_hours:g}: trials have no GPU here, and would never spend it. Use "
+            "--budget-hours, or give trials a GPU (--gpus-per-trial)"
+        )
 
 
 def room_for(nodes: Sequence[Node], share: Resources, settings: SweepSettings) -> int:

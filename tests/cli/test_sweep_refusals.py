@@ -121,6 +121,14 @@ def test_more_gpus_than_any_node_has(sweep: Sweep, tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+def test_a_budget_of_gpu_hours_for_trials_without_a_gpu(sweep: Sweep, tmp_path: Path) -> None:
+    pictures = folders(tmp_path / "pictures", {"a": 5, "b": 5})
+    code, err = sweep(pictures, "--gpus-per-trial", "0", "--budget-gpu-hours", "5")
+    assert code == 2
+    assert "--budget-gpu-hours 5: trials have no GPU here" in one_line(err)
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_folder_with_one_class(sweep: Sweep, tmp_path: Path) -> None:
     code, err = sweep(folders(tmp_path / "pictures", {"a": 5}))
     assert code == 2

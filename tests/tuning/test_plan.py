@@ -1,7 +1,8 @@
 import pytest
 from tiny_sweeps import TEXT, space_of
 
-from carsray.tuning.plan import sample_configs
+from carsray.tuning.plan import START_SECONDS, sample_configs, total_seconds
+from carsray.tuning.resources import Resources
 from carsray.tuning.rungs import expected_epochs
 
 
@@ -55,3 +56,19 @@ def test_of_very_many_trials_as_much_is_expected_of_each_as_of_many() -> None:
     (of_many, many), (of_more, more) = expected_epochs(space, 1000), expected_epochs(space, 1_000_000)
     assert more == pytest.approx(1000 * many)
     assert of_more == pytest.approx({rung: 1000 * count for rung, count in of_many.items()})
+
+
+@pytest.mark.parametrize(
+    ("resources", "bounds"),
+    [
+        (Resources(1, 0, 4), (25.0, 50.0)),
+        (Resources(1, 1, 4), (25.0, 50.0)),
+        (Resources(1, 2, 4), (25.0, 50.0)),
+        (Resources(1, 0.25, 4), (25.0, 200.0)),
+    ],
+)
+def test_trials_that_share_a_gpu_may_take_as_long_as_one_after_the_other(
+    resources: Resources, bounds: tuple[float, float]
+) -> None:
+    totals = total_seconds(10.0, [10.0, 20.0], resources)
+    assert (min(totals) - START_SECONDS, max(totals) - START_SECONDS) == bounds

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from carsray.cluster.connect import Node
 from carsray.config import SweepSettings
-from carsray.errors import ClusterError
-from carsray.tuning.resources import MOST_WITHOUT_GPUS, Resources, room_for, share_out, trials_per_gpu
+from carsray.errors import ClusterError, ConfigError
+from carsray.tuning.resources import MOST_WITHOUT_GPUS, Resources, require_spent, room_for, share_out, trials_per_gpu
 
 
 def settings_of(trials: int = 100, **asked: Any) -> SweepSettings:
@@ -169,3 +169,12 @@ def test_a_cluster_without_processors_is_refused() -> None:
 @pytest.mark.parametrize(("gpus", "device"), [(None, "auto"), (0.5, "auto"), (0, "cpu")])
 def test_a_trial_without_a_share_of_a_gpu_does_not_take_one(gpus: float | None, device: str) -> None:
     assert share_out(nodes_of((8, 2)), settings_of(gpus_per_trial=gpus)).device == device
+
+
+@pytest.mark.parametrize("node", [(8, 2), (8, 0)])
+def test_a_budget_of_gpu_hours_that_nobody_spends_is_refused(node: tuple[float, float]) -> None:
+    share = share_out(nodes_of(node), settings_of(gpus_per_trial=0))
+    with pytest.raises(ConfigError, match="--budget-gpu-hours 5: trials have no GPU here"):
+        require_spent(5.0, share)
+    require_spent(None, share)
+    require_spent(5.0, share_out(nodes_of((8, 2)), settings_of()))
