@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from carsray.cli import cli
 from carsray.cluster.connect import connected
 from carsray.data.ledger import read_ledger
 from carsray.errors import CarsrayError, ConfigError, ResultsError, SweepFailed
+from carsray.published import runner
 
 pytestmark = [
     pytest.mark.ray,
@@ -107,6 +109,29 @@ def test_what_can_run_runs_and_what_cannot_says_why(first: tuple[Result, Path]) 
     assert set(table[table.experiment == "search"].metric) >= {"accuracy", "f1", "map_at_r", "fit_seconds"}
     assert set(table.test_kind) == {"held out, not the official test"}
     assert "test (held out, not the official test), 9 pictures" in done.output
+
+
+def short_of_memory() -> Callable[..., Iterator[Any]]:
+    """What trains where memory holds batches only in four parts."""
+
+    def train_in_parts(*args: Any) -> Iterator[Any]:  # within, since the workers do not know this module
+        from carsray.training.whole import train
+
+        if args[-1] < 4:
+            raise MemoryError
+        yield from train(*args)
+
+    return train_in_parts
+
+
+def test_a_training_that_lacks_memory_begins_again_with_smaller_parts(
+    run: Callable[..., Result], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "train", short_of_memory())
+    run("cnn", "--name", "short")
+    (history,) = (home / "results/short/runs/cnn").glob("*/history.jsonl")
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    assert [(line["epoch"], line["train/micro_batches"]) for line in lines] == [(1, 4), (2, 4)]
 
 
 def test_the_numbers_are_those_of_the_answers(first: tuple[Result, Path]) -> None:
