@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from filelock import FileLock, Timeout
+from tiny_views import settle
 
 from carsray import files
 from carsray.training import view_folder
@@ -41,13 +41,6 @@ def build(folder: ViewFolder, key: str, size: int = SIZE) -> bool:
         folder.publish(unfinished, folder.path(key), Made(1.0, exact=True))
     settle()
     return True
-
-
-def settle() -> None:
-    """Wait until what was written is on the disk."""
-    for thread in threading.enumerate():
-        if thread.name == "settle":
-            thread.join()
 
 
 def there(root: Path) -> set[str]:

@@ -1,5 +1,6 @@
 """Views of tiny pictures."""
 
+import threading
 from pathlib import Path
 
 import torch
@@ -27,3 +28,10 @@ def views_of(
 ) -> tuple[PrefixCache, Network]:
     network = build_network(config, 4)
     return PrefixCache(folder, limit, network, config, dtype, depths, parts), network
+
+
+def settle() -> None:
+    """Wait until what was written is on the disk."""
+    for thread in threading.enumerate():
+        if thread.name == "settle":
+            thread.join()
