@@ -171,6 +171,8 @@ def pinned_values(pins: Sequence[str], epochs: int | None, classes: int | None) 
             raise ConfigError(f"--set {pin}: must be KEY=VALUE, for example --set image_size=128")
         values[key.strip()] = parse_value(text.strip())
     for key, number in (("epochs", epochs), ("classes", classes)):
+        if number is not None and values.get(key, number) != number:
+            raise ConfigError(f"--{key} {number}: --set {key}={values[key]} says another. Keep one of the two")
         if number is not None:
             values[key] = number
     if isinstance(weights := values.get("weights"), str):

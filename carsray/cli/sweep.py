@@ -46,7 +46,7 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
         raise click.UsageError("--or-resume needs the --name of the sweep that may have begun.")
     if or_resume and name and _has_begun(results, name, asked.settings.storage):
         _run(results, name, storage=asked.settings.storage, asked=asked)
-    name = _checked_name(results, name, asked)  # and storage: a wrong one is told before pictures are inspected
+    _checked_name(results, name, asked)  # and storage: a wrong one is told before pictures are inspected
     with ExitStack() as stack:
         stack.enter_context(_stoppable(_typed))
         tracker = stack.enter_context(tracking_of(asked.settings))  # it logs in while the checks run
@@ -62,7 +62,8 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
             require_spent(asked.settings.budget_gpu_hours, share_out(nodes, asked.settings))
             checked()
         tracker.check()
-        folder = create_sweep(results, name)
+        # The first free name may have been taken meanwhile.
+        folder = create_sweep(results, name or _checked_name(results, None, asked))
         begin_record(folder, asked.space, split, asked.settings, _typed())
         _run(results, folder.name, tracker=tracker)
 

@@ -126,6 +126,12 @@ def test_a_bad_pin_is_one_line(run: Run, space: Path, pin: str, message: str) ->
     assert err.count("\n") == 1
 
 
+def test_an_option_and_a_pin_that_disagree_are_one_line(run: Run, space: Path) -> None:
+    code, _, err = run("sweep", space, "--data", space.parent, "--epochs", "9", "--set", "epochs=5")
+    assert code == 2
+    assert err == "error: --epochs 9: --set epochs=5 says another. Keep one of the two\n"
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -174,7 +180,7 @@ def test_pins_are_read_as_toml_and_count_in_order() -> None:
 
 
 def test_epochs_and_classes_have_options_of_their_own() -> None:
-    assert pinned_values(["epochs=5"], 3, 10) == {"epochs": 3, "classes": 10}
+    assert pinned_values(["epochs=3"], 3, 10) == {"epochs": 3, "classes": 10}
 
 
 def test_a_value_may_hold_an_equals_sign() -> None:

@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from carsray.cli import cli, main
-from carsray.cli.options import split_data
+from carsray.cli.options import Asked, first_config, split_data
 from carsray.config import SweepSettings
-from carsray.errors import ClusterError
-from carsray.results import create_sweep
+from carsray.data.records import DataSplit
+from carsray.errors import ClusterError, ResultsError
+from carsray.results import SweepFolder, create_sweep
 from carsray.space_file import load_space
 from carsray.tuning.sweep import begin_record
 
@@ -127,6 +128,22 @@ def test_a_budget_of_gpu_hours_for_trials_without_a_gpu(sweep: Sweep, tmp_path: 
     assert code == 2
     assert "--budget-gpu-hours 5: trials have no GPU here" in one_line(err)
     assert not (tmp_path / "results").exists()
+
+
+def test_a_name_that_another_sweep_takes_meanwhile_is_not_drawn(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inspected(asked: Asked) -> DataSplit:
+        create_sweep(tmp_path / "results", "tiny-1").settings.write_text("{}")
+        return split_data(asked.settings.data, first_config(asked.space), asked.settings.cache)
+
+    def created(results: Path, name: str) -> SweepFolder:
+        raise ResultsError(f"{name} is to be created")
+
+    monkeypatch.setattr(Asked, "split", inspected)
+    monkeypatch.setattr("carsray.results.create_sweep", created)
+    _, err = sweep(folders(tmp_path / "pictures", {"a": 5, "b": 5}))
+    assert one_line(err) == "error: tiny-2 is to be created"
 
 
 def test_a_folder_with_one_class(sweep: Sweep, tmp_path: Path) -> None:

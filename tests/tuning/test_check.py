@@ -45,6 +45,21 @@ def test_a_range_of_depths_that_goes_beyond_the_network_is_told(high: int, fits:
             check(text)
 
 
+APART = """
+[fixed]
+image_size = 32
+[search]
+backbone = { choices = ["cnn", "resnet18"], default = "resnet18" }
+lr = { low = 0.01, high = 0.1, default = 0.01 }
+depth = { low = 2, high = 6, default = 6, when = { backbone = "cnn" } }
+"""
+"""A CNN of the default depth would halve the picture to nothing."""
+
+
+def test_settings_that_do_not_fit_together_are_left_out() -> None:
+    check(APART)
+
+
 def test_a_missing_weights_file_is_told() -> None:
     with pytest.raises(WeightsError, match=r"nofile\.pth"):
         check(weights="nofile.pth")
