@@ -16,6 +16,11 @@ from carsray.errors import ResultsError
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there: where it would be made."""
+    return next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+
+
 def write_text(path: Path, text: str) -> None:
     """Write under a temporary name beside the target, then rename. Raises ResultsError (disk full, read-only).
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from carsray.errors import StorageError
+from carsray.files import existing
 from carsray.storage.address import is_remote, parse_address
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
@@ -121,7 +122,7 @@ def storage_problem(storage: str) -> str:
 def write_problem(folder: Path) -> str:
     """Why no file can be written in a folder, or where it would have to be made; it is tried, and nothing is left."""
     try:
-        with tempfile.NamedTemporaryFile(prefix=".carsray-", dir=_existing(folder)) as file:
+        with tempfile.NamedTemporaryFile(prefix=".carsray-", dir=existing(folder)) as file:
             file.write(b"carsray")
             file.flush()
     except OSError as error:
@@ -159,14 +160,16 @@ def _remote_problem(source: str) -> str:
     return ""
 
 
+def version_of(package: str) -> str | None:
+    """The version that is installed; None where there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
+    return {"python": platform.python_version(), **{package: version_of(package) for package in PACKAGES}}
 
 
 def _gpus() -> tuple[tuple[Gpu, ...], str]:
@@ -193,7 +196,7 @@ def _cache(folder: Path) -> tuple[str, int, int]:
     """What is wrong with the cache folder, bytes free there, packs in it."""
     problem = write_problem(folder)
     try:
-        return problem, shutil.disk_usage(_existing(folder)).free, len(list((folder / "packs").glob("*.npy")))
+        return problem, shutil.disk_usage(existing(folder)).free, len(list((folder / "packs").glob("*.npy")))
     except OSError as error:
         return problem or _said(error), 0, 0
 
@@ -223,10 +226,6 @@ def _wandb_server() -> str:
 def _wandb() -> str:
     mode = os.environ.get("WANDB_MODE", "")
     return f"WANDB_MODE={mode}" if mode in ("offline", "disabled") else wandb_login()
-
-
-def _existing(folder: Path) -> Path:
-    return next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
 
 
 def _said(error: OSError) -> str:

@@ -16,6 +16,7 @@ from carsray.cluster.connect import connected
 from carsray.config import RunConfig, SweepSettings, TrialConfig
 from carsray.data.records import DataSplit
 from carsray.errors import ConfigError
+from carsray.files import existing
 from carsray.seed import derive
 from carsray.space import Space
 from carsray.training.probe import Cost, probe
@@ -86,7 +87,7 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         pack_bytes=pack_bytes,
         kept_bytes=min(ROOM, KEEP_CHECKPOINTS * checkpoint + waiting * (checkpoint + snapshot)),
         cached_bytes=run.prefix_cache_bytes if any(config.unfreeze_depth != "all" for config in configs) else 0,
-        free_bytes=shutil.disk_usage(_existing(results)).free,
+        free_bytes=shutil.disk_usage(existing(results)).free,
         costs=list(zip(configs, costs, strict=True)),
     )
 
@@ -132,7 +133,3 @@ def _trials_per_gpu(costs: Sequence[Cost], pack_bytes: int, resources: Resources
 
 def _epoch_seconds(cost: Cost, split: DataSplit) -> float:
     return len(split.train) * cost.train_seconds + len(split.val) * cost.eval_seconds
-
-
-def _existing(path: Path) -> Path:
-    return next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())

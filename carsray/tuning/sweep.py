@@ -11,13 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import optuna
 from ray import tune
 
 from carsray.cluster.connect import alive_nodes, connected
+from carsray.cluster.examine import version_of
 from carsray.commit import git_commit
 from carsray.config import RunConfig, SweepSettings
 from carsray.data.records import DataSplit
@@ -199,7 +199,7 @@ def _circumstances() -> dict[str, Any]:
     return {
         "host": {"name": socket.gethostname(), "system": platform.platform(), "cpus": os.cpu_count()},
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: version_of(name) for name in PACKAGES},
         "git_commit": git_commit(),
     }
 
@@ -276,10 +276,3 @@ def _quiet() -> None:
     for name in ("ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
