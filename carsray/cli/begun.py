@@ -1,4 +1,4 @@
-"""Whether a sweep that has begun under a name is the one that is asked for again."""
+"""What a sweep that has begun says to later commands: whether it is the one asked for again, and where it runs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,6 +33,11 @@ def require_same(folder: SweepFolder, asked: Asked) -> None:
             f"limits: carsray extend {folder.arguments}. What differs otherwise is a sweep of its own: choose another "
             "--name"
         )
+
+
+def address_of(folder: SweepFolder, asked: str | None) -> str | None:
+    """The Ray cluster that a later command runs on: the one it is told, else the sweep's own."""
+    return asked or folder.read_settings()["settings"].get("address")
 
 
 def _spaces(begun: Space, asked: Space) -> Iterator[str]:

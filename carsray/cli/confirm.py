@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from carsray.cli.sweep import RESULTS, STORAGE
+from carsray.cli.begun import address_of
+from carsray.cli.sweep import ADDRESS, RESULTS, STORAGE
 from carsray.cli.tracked import followed
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1), help="Finalists.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Repetitions of each.")
-@click.option("--address", help="A running Ray cluster (auto, or HOST:PORT); else this machine.")
+@ADDRESS
 @click.option("--json", "as_json", is_flag=True, help="Print what finalists.json says instead of a table.")
 @STORAGE
 @RESULTS
@@ -48,7 +49,7 @@ def confirm(
 
     command = shlex.join(["carsray", *sys.argv[1:]])
     with at_work(results, name, storage, partial(click.echo, err=True)) as (folder, _), followed(folder):
-        prepared = prepare(folder, top, seeds, address)
+        prepared = prepare(folder, top, seeds, address_of(folder, address))
         for note in prepared.notes:
             click.echo(click.style("note: ", fg="yellow") + note, err=True)
         try:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from carsray.cli.sweep import RESULTS, STORAGE
+from carsray.cli.begun import address_of
+from carsray.cli.sweep import ADDRESS, RESULTS, STORAGE
 from carsray.cli.tracked import followed
 from carsray.errors import SweepFailed
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     help="GPUs (or processors) that share each batch; else as many as leave them 16 pictures.",
 )
-@click.option("--address", help="A running Ray cluster (auto, or HOST:PORT); else this machine.")
+@ADDRESS
 @click.option("--json", "as_json", is_flag=True, help="Print retrain.json instead of the summary.")
 @STORAGE
 @RESULTS
@@ -70,7 +71,7 @@ def retrain(
     with at_work(results, name, storage, partial(click.echo, err=True)) as (sweep, watch), followed(sweep):
         asked = prepare(sweep, Request(seeds, decay, trial, again, workers))
         _announce(asked)
-        record = _run(asked, address, watch)
+        record = _run(asked, address_of(sweep, address), watch)
     if as_json:
         click.echo(json.dumps(record, indent=2))
     else:

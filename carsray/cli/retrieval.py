@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from carsray.cli.sweep import RESULTS
+from carsray.cli.begun import address_of
+from carsray.cli.sweep import ADDRESS, RESULTS
 from carsray.cli.tracked import followed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Protocol = Literal["same-classes", "leave-one-out"]
     help="Val in train; or each picture of val in the rest of val.",
 )
 @click.option("--index", type=click.Choice(["ivf", "hnsw"]), help="Also build an approximate index for serving.")
-@click.option("--address", help="Embed and search on a running Ray cluster (auto, or HOST:PORT).")
+@ADDRESS
 @RESULTS
 def retrieval(
     name: str,
@@ -68,7 +69,9 @@ def retrieval(
     grid = load_grid(space) if space else _usual_grid()
     with ExitStack() as stack:
         if embeddings is None:
-            stack.enter_context(followed(open_sweep(results, name)))  # a key that is refused is told before the work
+            sweep = open_sweep(results, name)
+            address = address_of(sweep, address)
+            stack.enter_context(followed(sweep))  # a key that is refused is told before the work
         find, work = _on_cluster(stack, address)
         searched = _searched(results, name, trial, checkpoint, embeddings, work, stack)
         searched = replace(searched, alone=protocol == "leave-one-out")
@@ -90,12 +93,12 @@ def _usual_grid() -> "Grid":
 def _on_cluster(stack: ExitStack, address: str | None) -> "tuple[Search, EmbedRows]":
     import torch
 
+    from carsray.cluster.connect import LOCAL, connected
     from carsray.retrieval.search import search
     from carsray.retrieval.source import embed_rows
 
-    if address is None:
+    if address in (None, LOCAL):
         return partial(search, device="cuda" if torch.cuda.is_available() else "cpu"), embed_rows
-    from carsray.cluster.connect import connected
     from carsray.cluster.crew import crew_of
     from carsray.retrieval.shards import embed_in_shards, search_in_shards
 

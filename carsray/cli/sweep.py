@@ -24,6 +24,9 @@ RESULTS = click.option(
     type=click.Path(path_type=Path),
     help="Folder that holds the sweeps.",
 )
+ADDRESS = click.option(
+    "--address", help="A running Ray cluster (auto, or HOST:PORT), or local: this machine; else as the sweep."
+)
 STORAGE = click.option(
     "--storage", metavar="URI", help="Where the record is mirrored; fetched from there if it is not here."
 )

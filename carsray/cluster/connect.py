@@ -15,6 +15,11 @@ from ray.exceptions import AuthenticationError
 from carsray.errors import ClusterError
 
 KNOCK_SECONDS = 5.0
+LOCAL = "local"
+"""The address of a Ray of this machine's own, for who wants it in place of the cluster that a record names."""
+
+
+_START = f"Start one with: ray start --head; or stay on this machine with: --address {LOCAL}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,9 @@ class Node:
 def connected(address: str | None) -> Iterator[list[Node]]:
     """A connection for the time of a with-block; yields the nodes. A connection that was open before stays open.
 
-    Raises ClusterError where no cluster answers at the address.
+    Without an address, or with LOCAL, a Ray is started on this machine. Raises ClusterError where no cluster answers.
     """
+    address = None if address == LOCAL else address
     _check_answers(address)
     if ray.is_initialized():
         yield alive_nodes()
@@ -51,7 +57,7 @@ def connected(address: str | None) -> Iterator[list[Node]]:
         dashboard = False if address is None else None
         # Without "local", Ray joins whatever cluster was last started on this machine, by whomever.
         ray.init(
-            address or "local",
+            address or LOCAL,
             include_dashboard=dashboard,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -65,9 +71,7 @@ def connected(address: str | None) -> Iterator[list[Node]]:
                 f"Ray cannot be started on this machine ({reason}). It writes to {tempfile.gettempdir()}: see that "
                 "there is room, or name another folder in TMPDIR"
             ) from None
-        raise ClusterError(
-            f"--address {address}: no Ray cluster answers ({reason}). Start one with: ray start --head"
-        ) from None
+        raise ClusterError(f"--address {address}: no Ray cluster answers ({reason}). {_START}") from None
     except AuthenticationError as error:
         raise ClusterError(
             f"--address {address}: the cluster asks for a token ({error.message}). "
@@ -91,9 +95,7 @@ def _check_answers(address: str | None) -> None:
         try:
             socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
         except OSError as error:
-            raise ClusterError(
-                f"--address {address}: nothing answers ({error}). Start one with: ray start --head"
-            ) from None
+            raise ClusterError(f"--address {address}: nothing answers ({error}). {_START}") from None
 
 
 def alive_nodes() -> list[Node]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carsray.cli.begun import require_same
+from carsray.cli.begun import address_of, require_same
 from carsray.cli.options import Asked, asked_of
 from carsray.errors import ConfigError
 from carsray.results import SweepFolder
@@ -98,3 +98,15 @@ def test_another_space_is_another_sweep(folder: SweepFolder) -> None:
 def test_another_default_is_another_start_point(folder: SweepFolder) -> None:
     with pytest.raises(ConfigError, match=r"\(start points: others are recorded than asked\)"):
         require_same(folder, asked(folder, *FIRST, space=SPACE.replace("0.01 }", "0.02 }")))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "told", "where"),
+    [(None, None, None), ("auto", None, "auto"), ("auto", "host:1", "host:1"), ("auto", "local", "local")],
+)
+def test_later_commands_run_where_the_sweep_ran_unless_told(
+    folder: SweepFolder, recorded: str | None, told: str | None, where: str | None
+) -> None:
+    record = folder.read_settings()
+    folder.settings.write_text(json.dumps(record | {"settings": record["settings"] | {"address": recorded}}))
+    assert address_of(folder, told) == where

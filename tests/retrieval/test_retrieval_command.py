@@ -14,7 +14,7 @@ from carsray.data.inspect import inspect
 from carsray.data.sources.catalog import open_catalog
 from carsray.data.split_file import write_split
 from carsray.data.splits import make_split
-from carsray.errors import CarsrayError
+from carsray.errors import CarsrayError, ClusterError
 from carsray.files import write_json
 from carsray.models import build_network
 from carsray.results import SweepFolder, TrialState, create_sweep
@@ -131,3 +131,12 @@ def test_what_a_person_gets_wrong_is_one_line(swept: SweepFolder, tmp_path: Path
         with pytest.raises(CarsrayError, match=says) as told:
             run(tmp_path, *args)
         assert "\n" not in str(told.value)
+
+
+def test_it_runs_where_the_sweep_ran_unless_told(swept: SweepFolder, tmp_path: Path) -> None:
+    settings = swept.read_settings()["settings"] | {"address": "127.0.0.1:1"}
+    write_json(swept.settings, {"settings": settings})
+    with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1: nothing answers .* --address local"):
+        run(tmp_path, "cars")
+    run(tmp_path, "cars", "--address", "local")
+    assert (swept.root / "retrieval.json").exists()

@@ -79,8 +79,9 @@ def test_an_address_where_nothing_answers_is_told_at_once() -> None:
         pass
 
 
+@pytest.mark.parametrize("address", [None, "local"])
 def test_a_ray_that_cannot_start_here_is_told_with_the_folder_that_it_writes_to(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, address: str | None
 ) -> None:
     """As on a full disk, where Ray waits for a file until it gives up."""
 
@@ -90,7 +91,10 @@ def test_a_ray_that_cannot_start_here_is_told_with_the_folder_that_it_writes_to(
     monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests may have left a connection open
     monkeypatch.setattr("ray.init", no_file)
     folder = re.escape(tempfile.gettempdir())
-    with pytest.raises(ClusterError, match=rf"machine \(Timed out waiting for file\).* to {folder}"), connected(None):
+    with (
+        pytest.raises(ClusterError, match=rf"machine \(Timed out waiting for file\).* to {folder}"),
+        connected(address),
+    ):
         pass
 
 

@@ -22,7 +22,7 @@ from carsray.cluster.connect import connected
 from carsray.cluster.tasks import Ended
 from carsray.config import RunConfig
 from carsray.data.split_file import read_split
-from carsray.errors import CarsrayError, ResultsError, SweepFailed
+from carsray.errors import CarsrayError, ClusterError, ResultsError, SweepFailed
 from carsray.final.confirm.confirm import prepare
 from carsray.final.confirm.repetitions import Repetition
 from carsray.final.confirm.runner import STARTS, _Driver, repeat
@@ -239,6 +239,15 @@ def test_answers_of_other_settings_do_not_count(first: tuple[SweepFolder, Result
     assert repetition.done()
     longer = repetition.config.model_copy(update={"epochs": 9})
     assert not Repetition(repetition.finalist, 0, longer, repetition.split, repetition.folder).done()
+
+
+def test_it_runs_where_the_sweep_ran_unless_told(home: Path) -> None:
+    folder = made_sweep(home, "elsewhere", THREE)
+    record = folder.read_settings()
+    folder.settings.write_text(json.dumps(record | {"settings": record["settings"] | {"address": "127.0.0.1:1"}}))
+    gone = CliRunner().invoke(cli, ["confirm", "elsewhere", "--results", str(home / "results")])
+    assert isinstance(gone.exception, ClusterError)
+    assert "--address 127.0.0.1:1: nothing answers" in str(gone.exception)
 
 
 @pytest.mark.process
