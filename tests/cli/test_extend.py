@@ -35,6 +35,15 @@ def test_what_a_sweep_was_asked_for_before_stays_known(folder: SweepFolder) -> N
     assert (settings.extended_from, settings.trials) == ((5, 8), 12)
 
 
+def test_more_trials_under_a_limit_that_is_reached_are_refused_and_the_record_stays(folder: SweepFolder) -> None:
+    runs = [{"event": "began", "time": 0.0}, {"event": "ended", "time": 3601.0, "why": "interrupted"}]
+    folder.runs.write_text("".join(json.dumps(run) + "\n" for run in runs))
+    before = folder.settings.read_text()
+    with pytest.raises(ResultsError, match=r"the budget of 1 hours is spent, so nothing would begin. Name a limit"):
+        extend_record(folder, 3, {"budget_hours": 1.0})
+    assert folder.settings.read_text() == before
+
+
 def test_to_extend_by_nothing_is_refused(folder: SweepFolder) -> None:
     found = CliRunner().invoke(cli, ["extend", "cars-1", "--results", str(folder.root.parent)])
     assert found.exit_code == 2
