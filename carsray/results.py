@@ -34,6 +34,9 @@ AT_ONCE = 0.5
 CUT = "train/cut_after_step"
 """Where an epoch was cut short, the step; see training/hopeless.py."""
 
+COMPLETE, INTERRUPTED = "complete", "interrupted"
+"""Why a process ended to work on a sweep, as runs.jsonl says it; anything else is a limit, or failures in a row."""
+
 State = Literal["running", "paused", "finished", "pruned", "failed"]
 """A paused trial stands at a rung; it goes on if it is among the best there, and is pruned when the sweep is complete.
 One that runs while nobody works on the sweep was cut off, by a signal, a crash or a limit, and goes on first."""

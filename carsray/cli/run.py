@@ -164,7 +164,8 @@ def _same(one: Path, other: Path) -> bool:
 
 def _swept(folder: "SweepFolder") -> bool:
     """Whether the sweep has come to an end of its own: complete, or at a limit that was set."""
-    from carsray.tuning.sweep import GAVE_UP, INTERRUPTED
+    from carsray.results import INTERRUPTED
+    from carsray.tuning.sweep import GAVE_UP
 
     ends = [run["why"] for run in folder.read_runs()[-1:] if run["event"] == "ended"]
     return any(why not in (INTERRUPTED, GAVE_UP) for why in ends)

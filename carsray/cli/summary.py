@@ -12,13 +12,13 @@ from carsray.data.records import DataSplit
 from carsray.errors import SweepFailed
 from carsray.files import write_json
 from carsray.leaderboard import TrialRow, ranked
-from carsray.results import SweepFolder
+from carsray.results import COMPLETE, INTERRUPTED, SweepFolder
 from carsray.space import Space
 from carsray.tuning.doubts import edges, noise_note
 from carsray.tuning.importance import measure_importances
 from carsray.tuning.picture import trial_table
 from carsray.tuning.search import FAILURES_IN_A_ROW
-from carsray.tuning.sweep import COMPLETE, GAVE_UP, INTERRUPTED
+from carsray.tuning.sweep import GAVE_UP
 from carsray.tuning.timing import time_spent, timing_lines
 
 SHOWN = 10

@@ -10,11 +10,11 @@ from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
 from carsray.leaderboard import TrialRow, ranked, read_rows
 from carsray.report.findings import Findings, read_findings
-from carsray.results import LATELY, SweepFolder
+from carsray.results import COMPLETE, LATELY, SweepFolder
 from carsray.space import Space
 from carsray.tuning.budget import gpu_seconds, gpus_of_a_trial, spans_worked
 from carsray.tuning.picture import duration
-from carsray.tuning.sweep import COMPLETE, read_record
+from carsray.tuning.sweep import read_record
 
 Standing = Literal["running", "cut off", "ended early", "complete"]
 

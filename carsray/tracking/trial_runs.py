@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from carsray.results import BEST, SweepFolder, TrialFolder, TrialState
+from carsray.results import BEST, INTERRUPTED, SweepFolder, TrialFolder, TrialState
 from carsray.tracking.facts import HOURS, RUNG, SweepFacts
 from carsray.tracking.run import Row, TrackedRun, numbers
 
@@ -11,7 +11,7 @@ from carsray.tracking.run import Row, TrackedRun, numbers
 def trial_run(trial: TrialFolder, facts: SweepFacts, settled: bool = False) -> TrackedRun | None:
     """A trial as far as it has come; None where its record has only just begun.
 
-    In a ``settled`` sweep, whose trials have all ended, the weights that were kept belong to it.
+    In a ``settled`` sweep, which may only go on if it is extended, the weights that were kept belong to it.
     """
     if not (trial.config.exists() and trial.state.exists()):
         return None
@@ -35,12 +35,9 @@ def trial_run(trial: TrialFolder, facts: SweepFacts, settled: bool = False) -> T
 
 
 def is_settled(folder: SweepFolder) -> bool:
-    """Whether every trial has ended, and no process works on the sweep that could begin another."""
-    runs = folder.read_runs()
-    if not runs or runs[-1]["event"] != "ended":
-        return False
-    states = {trial.read_state().state for trial in folder.all_trials() if trial.state.exists()}
-    return not {"running", "paused"} & states
+    """Whether no process works on the sweep, and the last one ended by itself: complete, or at a limit."""
+    last = (folder.read_runs() or [{}])[-1]
+    return last.get("event") == "ended" and last.get("why") != INTERRUPTED
 
 
 def _row(line: Mapping[str, Any], facts: SweepFacts) -> Row:

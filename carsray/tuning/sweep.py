@@ -27,7 +27,7 @@ from carsray.data.split_file import read_split, write_split
 from carsray.errors import ResultsError
 from carsray.files import write_json, write_text
 from carsray.leaderboard import TrialRow, read_rows
-from carsray.results import BEST, SweepFolder, whole_epoch_seconds
+from carsray.results import BEST, COMPLETE, INTERRUPTED, SweepFolder, whole_epoch_seconds
 from carsray.space import Space
 from carsray.space_file import load_space
 from carsray.storage.watch import Watch
@@ -44,8 +44,8 @@ from carsray.tuning.study import StudyFile
 from carsray.tuning.turns import Turns
 from carsray.tuning.view import NoLines, View
 
-COMPLETE, INTERRUPTED, GAVE_UP = "complete", "interrupted", f"{FAILURES_IN_A_ROW} trials failed in a row"
-"""Why a sweep ended, as runs.jsonl says it; anything else is a limit that was reached."""
+GAVE_UP = f"{FAILURES_IN_A_ROW} trials failed in a row"
+"""Why a sweep ended, as runs.jsonl says it."""
 
 PACKAGES = ("carsray", "torch", "torchvision", "ray", "optuna", "scikit-learn", "numpy", "pandas")
 

@@ -69,14 +69,20 @@ def test_weights_belong_to_a_run_once_the_sweep_is_settled(tmp_path: Path) -> No
     assert run_of(folder, 1, settled=True).files == ()
 
 
-def test_a_sweep_is_settled_when_all_trials_have_ended_and_nobody_works_on_it(tmp_path: Path) -> None:
+def test_a_sweep_is_settled_when_it_has_ended_by_itself_and_nobody_works_on_it(tmp_path: Path) -> None:
     folder = ended_sweep(tmp_path)
     assert is_settled(folder)
-    add_trial(folder, 1, [0.1], "paused")
-    assert not is_settled(folder)
-    add_trial(folder, 1, [0.1], "pruned")
     folder.append_run("began")
     assert not is_settled(folder)
+    folder.append_run("ended", why="interrupted")
+    assert not is_settled(folder)
+
+
+def test_a_sweep_that_ended_at_a_limit_is_settled_with_trials_that_could_go_on(tmp_path: Path) -> None:
+    folder = ended_sweep(tmp_path)
+    add_trial(folder, 1, [0.1], "paused")
+    folder.append_run("ended", why="1 hour is over")
+    assert is_settled(folder)
 
 
 def test_a_trial_whose_record_has_only_begun_is_no_run_yet(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from carsray.final.confirm.repetitions import Repetition, plan_repetitions
 from carsray.final.confirm.runner import run_repetitions
 from carsray.final.confirm.verdict import Verdict, reach_verdict
 from carsray.leaderboard import read_rows
-from carsray.results import SweepFolder
+from carsray.results import INTERRUPTED, SweepFolder
 from carsray.space import Space
-from carsray.tuning.sweep import INTERRUPTED, read_record
+from carsray.tuning.sweep import read_record
 
 
 @dataclass(frozen=True, slots=True)
