@@ -2,10 +2,12 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import optuna
@@ -38,7 +40,9 @@ def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
 
 def start_cli(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from carsray.cli import main; main()", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Where a shell has begun the tests with &, SIGINT is ignored in all that they start.
+    taken = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=taken)
 
 
 def wait_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
