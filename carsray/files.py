@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, whatever ends the writer."""
+"""Files: found, read, and written so that a reader never sees half of one, whatever ends the writer."""
 
 import csv
 import io
