@@ -18,15 +18,17 @@ from carsray.models.network import Network
 from carsray.seed import derive
 from carsray.training.ahead import meanwhile, wanted_later
 from carsray.training.average import Averaged
-from carsray.training.boundary import at_boundary, logits_from
+from carsray.training.boundary import at_boundary
 from carsray.training.device import compute_dtype, resolve_device
 from carsray.training.evaluate import Answered, predict_each, together
+from carsray.training.gradients import gradients_of
 from carsray.training.hopeless import Hopeless
 from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
 from carsray.training.prefix_cache import EVAL_BATCH, PrefixCache, Steps, View
-from carsray.training.refusals import batch_of_one, check_finite, check_trainable
+from carsray.training.recorded import Work, recorded
+from carsray.training.refusals import check_finite, check_trainable
 from carsray.training.schedule import Schedule
 from carsray.training.snapshot import snapshot_bytes, take_up_snapshot
 from carsray.training.standing import snapshot_standing
@@ -132,7 +134,7 @@ class _Trainer:
         """Pictures in a batch, over all workers."""
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
-        self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+        self.gradients = self.new_gradients()
         cache = run.activations, run.prefix_cache_bytes
         self.views = PrefixCache(*cache, network, config, dtype, run.depths, micro_batches)
         self.progress_seconds, self.to_pass = run.progress_seconds, to_pass
@@ -144,6 +146,13 @@ class _Trainer:
             for network in (self.network, *([self.averaged.module] if self.averaged else [])):
                 network.unfreeze(depth_at(self.config, epoch))
             take_up(self.optimizer, self.network)
+            self.gradients = self.new_gradients()
+
+    def new_gradients(self) -> Work:
+        """A step up to the optimiser, for the blocks that are trained now."""
+        work = gradients_of(self.network, self.config, self.dtype, self.batch_size, self.micro_batches)
+        # The threads with which workers talk to each other would break a recording.
+        return recorded(work, self.device) if self.team.size == 1 else work
 
     def snapshot(self, epoch: int, best: float) -> bytes:
         """What `take_up` takes."""
@@ -261,30 +270,10 @@ class _Trainer:
 
     def step(self, batch: Batch, totals: torch.Tensor) -> None:
         """One optimiser step; adds its loss sum and right answers to totals (2,), float64."""
-        self.optimizer.zero_grad(set_to_none=True)
-        # At least two pictures in a part: BatchNorm cannot train on one.
-        parts = max(1, min(self.micro_batches, len(batch.labels) // 2))
-        pairs = zip(batch.images.tensor_split(parts), batch.labels.tensor_split(parts), strict=True)
-        sums = totals if self.team.size == 1 else torch.zeros_like(totals)
-        for images, labels in pairs:
-            self.backward(images, labels, self.batch_size, sums)
-        if sums is not totals:
-            totals += self.team.add_up(self.network.parameters(), sums)
+        sums = self.gradients(batch.images, batch.labels)
+        totals += sums if self.team.size == 1 else self.team.add_up(self.network.parameters(), sums)
         if self.config.grad_clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip)
         self.optimizer.step()
         if self.averaged:
             self.averaged.follow()
-
-    def backward(self, images: torch.Tensor, labels: torch.Tensor, of: int, sums: torch.Tensor) -> None:
-        """Add the gradients of some of a batch ``of`` so many pictures, and to sums as step does, of these."""
-        try:
-            logits = logits_from(self.network.forward_from, images, self.dtype)
-        except ValueError as error:
-            if len(labels) > 1:
-                raise
-            raise batch_of_one(self.config) from error
-        loss = self.loss(logits, labels)
-        (loss * (len(labels) / of) if len(labels) < of else loss).backward()
-        sums[0].add_(loss.detach(), alpha=len(labels))
-        sums[1].add_((logits.detach().argmax(dim=1) == labels).sum())

@@ -13,8 +13,11 @@ from carsray.models.state import trainable_state
 from carsray.training.device import autocast, compute_dtype, resolve_device
 from carsray.training.optimizer import build_optimizer
 from carsray.training.prefix_cache import EVAL_BATCH
+from carsray.training.recorded import WARM_UP as RECORDING
+from carsray.training.recorded import recorded
 
 WARM_UP, STEPS = 1, 2
+"""Calls that do not count, beside those that a recording takes on a GPU; and those that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,18 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(batch, device=device) % classes
 
-    def step() -> None:
+    def backward(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        network.zero_grad(set_to_none=True)
         with autocast(device, dtype):
             logits = network(images)
-        optimizer.zero_grad(set_to_none=True)
-        torch.nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    gradients = recorded(backward, device)
+
+    def step() -> None:
+        gradients(images, labels)
         optimizer.step()
 
     # Validation is of this many pictures, and may need the most memory; a processor would take its time over them.
@@ -92,7 +102,7 @@ def _memory(device: torch.device) -> tuple[int, int]:
 
 def _seconds(work: Callable[[], None], device: torch.device) -> float:
     """Seconds of one call, after a warm-up."""
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP + RECORDING if device.type == "cuda" else WARM_UP):
         work()
     _wait(device)
     began = time.perf_counter()

@@ -4,7 +4,8 @@
     scripts/bench fit --device cpu --backbone mobilenet_v2 --image-size 64 --batch-size 16 --pictures 256
 
 An epoch of `fit` cuts its batches from a pack of drawn cars, augments them and keeps the score; the limit is as many
-steps on one batch that lies on the device. Network, optimiser and precision are the same, and the epochs take turns.
+steps on one batch that lies on the device. Network, optimiser, precision and recording are the same, and the epochs
+take turns.
 Start and validation are not counted. Needs neither Ray nor Optuna: where there is torch and the few small packages
 that training takes (Python names the first that is missing), run this file itself, with the repository in PYTHONPATH.
 """
@@ -31,7 +32,7 @@ from carsray.training.device import compute_dtype, resolve_device
 from carsray.training.fit import EpochResult, fit
 
 BUSY_PERCENT = 95.0
-MODELS, DRAWN = 8, 1024
+MODELS, DRAWN = 8, 256
 """Car models, and pictures that are drawn at most; a larger pack holds each more than once."""
 QUICK = {"backbone": "cnn", "image_size": 32, "batch_size": 16, "pictures": 64, "epochs": 2}
 
@@ -101,7 +102,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--pictures", type=int, default=8192, help="in an epoch")
+    parser.add_argument("--pictures", type=int, default=4096, help="in an epoch")
     parser.add_argument("--epochs", type=int, default=7, help="of each side; their median counts")
     parser.add_argument("--quick", action="store_true", help="a smoke run: a small network; nothing is written")
     options = parser.parse_args()
