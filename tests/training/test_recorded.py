@@ -53,14 +53,16 @@ def test_arguments_of_another_shape_are_recorded_anew() -> None:
 
 
 @on_gpu
-def test_work_that_waits_for_the_gpu_runs_as_it_is() -> None:
+def test_work_that_waits_for_the_gpu_runs_as_it_is_and_breaks_nothing() -> None:
     def waits(left: Tensor, right: Tensor) -> Tensor:
-        return left * float(right.sum())
+        return torch.nn.functional.dropout(left, p=0.0) * float(right.sum())
 
     work = recorded(waits, torch.device("cuda"))
     for call in range(WARM_UP + 3):
         left, right = numbers(call), numbers(call + 100)
         torch.testing.assert_close(work(left, right), left * right.sum())
+    kept = torch.nn.functional.dropout(torch.ones(1000, device="cuda"))  # draws random numbers
+    assert 300 < float(kept.count_nonzero()) < 700
 
 
 @on_gpu
