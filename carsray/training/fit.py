@@ -134,6 +134,8 @@ class _Trainer:
         """Pictures in a batch, over all workers."""
         self.optimizer = build_optimizer(network, config)
         self.schedule = Schedule(self.optimizer, config)
+        # The threads with which workers talk to each other would break a recording.
+        self.records = self.device.type == "cuda" and team.size == 1
         self.gradients = self.new_gradients()
         cache = run.activations, run.prefix_cache_bytes
         self.views = PrefixCache(*cache, network, config, dtype, run.depths, micro_batches)
@@ -142,17 +144,26 @@ class _Trainer:
 
     def unfreeze(self, epoch: int) -> None:
         """Train as many blocks as this epoch is to train."""
-        if self.config.unfreeze_every:
-            for network in (self.network, *([self.averaged.module] if self.averaged else [])):
-                network.unfreeze(depth_at(self.config, epoch))
-            take_up(self.optimizer, self.network)
+        if not self.config.unfreeze_every:
+            return
+        frozen = len(self.network.prefix)
+        for network in (self.network, *([self.averaged.module] if self.averaged else [])):
+            network.unfreeze(depth_at(self.config, epoch))
+        take_up(self.optimizer, self.network)
+        if len(self.network.prefix) != frozen:
             self.gradients = self.new_gradients()
 
     def new_gradients(self) -> Work:
         """A step up to the optimiser, for the blocks that are trained now."""
         work = gradients_of(self.network, self.config, self.dtype, self.batch_size, self.micro_batches)
-        # The threads with which workers talk to each other would break a recording.
-        return recorded(work, self.device) if self.team.size == 1 else work
+        return recorded(work, self.device) if self.records else work
+
+    def stop_recording(self) -> None:
+        """A recording keeps the memory of its step, which validation may need."""
+        self.records = False
+        self.gradients = self.new_gradients()
+        self.network.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
 
     def snapshot(self, epoch: int, best: float) -> bytes:
         """What `take_up` takes."""
@@ -221,7 +232,14 @@ class _Trainer:
         val: dict[str, float] = {}
         predicted = np.empty(0, np.int64)
         if self.data.val and self.team.leads:
-            val, predicted = yield from self.validate(epoch, self.data.val)
+            try:
+                val, predicted = yield from self.validate(epoch, self.data.val)
+            except torch.OutOfMemoryError:
+                if not self.records:
+                    raise
+            if not val:
+                self.stop_recording()
+                val, predicted = yield from self.validate(epoch, self.data.val)
         if self.data.val:
             # Found by all workers alike, or the others would wait for the one that fails.
             loss = self.team.agree(val.get("loss", math.nan), self.device)

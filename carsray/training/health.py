@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from carsray.data.on_device import kept_bytes
+from carsray.training.recorded import broke_off
 
 LEAK_BYTES = 512 * 2**20
 """More than this beyond what the first trial left behind is a leak.
@@ -37,6 +38,8 @@ class Health:
                 held = self._held()
         except RuntimeError as error:  # what CUDA reports once, it reports at every call
             return f"{type(error).__name__}: {error}".splitlines()[0]
+        if reason := broke_off():
+            return f"a training step could not be recorded, {reason}"
         return leak(self._first, held)
 
     def _held(self) -> dict[str, int]:

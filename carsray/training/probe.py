@@ -56,10 +56,10 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(batch, device=device) % classes
 
-    def backward(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def backward(entering: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         network.zero_grad(set_to_none=True)
         with autocast(device, dtype):
-            logits = network(images)
+            logits = network.forward_from(entering)
         loss = torch.nn.functional.cross_entropy(logits.float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
@@ -67,7 +67,9 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
     gradients = recorded(backward, device)
 
     def step() -> None:
-        gradients(images, labels)
+        with autocast(device, dtype):
+            entering = network.boundary(images)
+        gradients(entering, labels)
         optimizer.step()
 
     # Validation is of this many pictures, and may need the most memory; a processor would take its time over them.

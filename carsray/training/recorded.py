@@ -6,6 +6,7 @@ them. A CUDA graph, https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-gr
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -13,6 +14,9 @@ from torch import Tensor
 Work = Callable[[Tensor, Tensor], Tensor]
 WARM_UP = 3
 """Calls that run as they are before one is recorded: libraries choose their kernels and take their memory."""
+
+_broken: list[str] = []
+"""Why recordings of this process broke off."""
 
 
 def recorded(work: Work, device: torch.device) -> Work:
@@ -24,15 +28,26 @@ def recorded(work: Work, device: torch.device) -> Work:
     return _Recorded(work, device) if device.type == "cuda" else work
 
 
+def broke_off() -> str | None:
+    """Why a recording of this process broke off, if one did: torch then takes it for going on, and keeps its memory."""
+    return _broken[-1] if _broken else None
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all recordings of a process: libraries keep memory for each stream that they have seen."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
 class _Recorded:
     """One recording, made of inputs of one shape; another shape begins anew."""
 
     def __init__(self, work: Work, device: torch.device) -> None:
         self._work = work
-        # One stream for all calls, since autograd adds up gradients on that on which a parameter was first used.
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        # The same for all calls, since autograd adds up gradients on that on which a parameter was first used.
+        self._stream = _stream(device)
         self._inputs: tuple[Tensor, ...] = ()
-        self._begin(())
+        self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, *given: Tensor) -> Tensor:
         if [(own.shape, own.dtype) for own in self._inputs] != [(one.shape, one.dtype) for one in given]:
@@ -48,31 +63,37 @@ class _Recorded:
         return self._result
 
     def _begin(self, given: tuple[Tensor, ...]) -> None:
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._result = torch.empty(0)
-        self._calls = 0
+        self._graph, self._result, self._calls = None, torch.empty(0), 0
+        torch.cuda.empty_cache()  # what belonged to a recording before this one serves nobody else
         self._inputs = tuple(torch.empty_like(one) for one in given)
 
     def _aside(self) -> Tensor:
         """Run as it is, on the stream of the recording."""
         current = torch.cuda.current_stream()
         self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            result = self._work(*self._inputs)
-        current.wait_stream(self._stream)
-        return result
+        try:
+            with torch.cuda.stream(self._stream):
+                return self._work(*self._inputs)
+        finally:
+            current.wait_stream(self._stream)
 
     def _record(self) -> None:
         graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, stream=self._stream):
-                self._result = self._work(*self._inputs)
-        except RuntimeError:  # something in it waits for the GPU, or memory is short: it stays as it is
-            # A recording that broke off leaves the generator of random numbers recording; one of nothing ends that.
-            with (
-                warnings.catch_warnings(action="ignore"),
-                torch.cuda.graph(torch.cuda.CUDAGraph(), stream=self._stream),
-            ):
-                pass
-        else:
-            self._graph = graph
+        # Where a recording breaks off, torch stays on its stream.
+        with torch.cuda.stream(torch.cuda.current_stream()):
+            try:
+                with torch.cuda.graph(graph, stream=self._stream):
+                    self._result = self._work(*self._inputs)
+            except torch.OutOfMemoryError:
+                return  # it stays as it is, which takes no memory for good
+            except RuntimeError as error:  # something in it waits for the GPU
+                _broken.append(f"{type(error).__name__}: {error}".splitlines()[0])
+                self._end_broken()
+                return
+        self._graph = graph
+
+    def _end_broken(self) -> None:
+        """The generator of random numbers still takes itself for recorded; a recording of nothing ends that."""
+        nothing = torch.cuda.CUDAGraph()
+        with warnings.catch_warnings(action="ignore"), torch.cuda.graph(nothing, stream=self._stream):
+            pass

@@ -45,9 +45,17 @@ class Pool:
 
     def curve(self, values: Mapping[str, Value], noise: Sequence[int]) -> list[float]:
         """Accuracy after each epoch, as one training would measure it; the same ``noise``, the same luck."""
-        foretold = self.process.predict(np.array([place(self.space, values)]))[0]
+        foretold = self._mean(values)
         right = np.random.default_rng(noise).binomial(self.pictures, np.clip(foretold, 0, 1))
         return [float(count) / self.pictures for count in right]
+
+    def highest(self, values: Mapping[str, Value]) -> float:
+        """The best accuracy of a point's curve without any luck: what its trainings are worth."""
+        return float(self._mean(values).max())
+
+    def _mean(self, values: Mapping[str, Value]) -> np.ndarray:
+        foretold: np.ndarray = self.process.predict(np.array([place(self.space, values)]))[0]
+        return foretold
 
 
 def read_pool(path: Path, space: Space, pictures: int) -> Pool:

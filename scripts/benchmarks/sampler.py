@@ -6,7 +6,8 @@ Nothing is trained: a trial's scores come from a pool of recorded curves, see po
 one of two slots. Searchers and schedulers are the real ones, called as Ray's TuneController calls them; Ray itself does
 not run. The n-th trial of a seed has the same luck on both sides. The target is the 95th percentile of the best scores
 in the pool; searches go on without a limit of trials until one reaches it, and count as `--cap` epochs where none does
-by then. Then both sides run sweeps of 24 trials to their end. carsray was tuned on the pool 64-0 alone.
+by then. Then both sides run sweeps of 24 trials to their end. carsray was tuned on the pool 64-0 alone. A third side
+knows at every rung how a trial ends: what better rungs could save at most.
 """
 
 import argparse
@@ -134,7 +135,7 @@ class Ours:
 
     def report(self, trial: Trial, score: float) -> bool:
         """As TuneController does it."""
-        result = {BEST: trial.best, "epoch": trial.epoch}
+        result = {BEST: self.score(trial), "epoch": trial.epoch}
         decision = self._scheduler.on_trial_result(self._controller, trial, result)
         if decision == TrialScheduler.STOP:
             self._scheduler.on_trial_complete(self._controller, trial, result)
@@ -143,9 +144,25 @@ class Ours:
             self._search.on_trial_result(trial.trial_id, result)
         return decision == TrialScheduler.CONTINUE
 
+    def score(self, trial: Trial) -> float:
+        """What the scheduler and the sampler are told of a trial."""
+        return trial.best
+
     def _stop(self, trial: Trial) -> None:
         self._scheduler.on_trial_remove(self._controller, trial)
         self._search.on_trial_complete(trial.trial_id)
+
+
+class Clairvoyant(Ours):
+    """The same, if every epoch told what a trial is worth at its end: all that better rungs could save."""
+
+    def __init__(self, pool: Pool, slots: int, trials: int, seed: int) -> None:
+        super().__init__(pool.space, 0, slots, trials, seed)
+        self._pool = pool
+
+    def score(self, trial: Trial) -> float:
+        """What no training knows yet."""
+        return self._pool.highest(trial.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +203,13 @@ def play(side: Side, pool: Pool, seed: int, slots: int, enough: Callable[[Played
 def both(
     options: argparse.Namespace, pool: Pool, enough: Callable[[Played], bool], trials: int
 ) -> dict[str, list[Played]]:
-    """Every seed on both sides; carsray's as spaces have it that say nothing of noise, and with a sharp cut."""
+    """Every seed on both sides; carsray's as spaces have it that say nothing of noise, with a sharp cut, and with a
+    sharp cut by what is known at the end only.
+    """
     sides: dict[str, Callable[[int], Side]] = {
         "carsray": partial(Ours, pool.space, pool.pictures, options.slots, trials),
         "carsray, noise = false": partial(Ours, pool.space, 0, options.slots, trials),
+        "carsray, if rungs told the end": partial(Clairvoyant, pool, options.slots, trials),
         "ray": partial(Plain, pool.space, trials),
     }
     seeds = range(options.seeds)

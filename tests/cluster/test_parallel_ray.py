@@ -58,6 +58,7 @@ def told(work: Any, *args: Any) -> list[tuple[str, Any]]:
     return list(teams.events())
 
 
+@pytest.mark.soak  # the same without Ray: tests/training/test_team.py
 def test_two_workers_train_the_weights_of_one_with_two_parts(split: DataSplit, tmp_path: Path) -> None:
     run = RunConfig(device="cpu", cache=tmp_path / "cache", progress_seconds=600)
     events = [event for _, event in told(train, CONFIG, "last", share(split), run)]

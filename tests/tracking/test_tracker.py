@@ -25,6 +25,12 @@ MUTE = (sys.executable, "-c", "import time; time.sleep(600)")
 """A tracker that gives no answer."""
 
 
+@pytest.fixture(autouse=True)
+def _a_slow_machine_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "READY_SECONDS", 120.0)
+    monkeypatch.setattr(beside, "END_SECONDS", 120.0)
+
+
 def steps(stored: Stored) -> dict[str, list[int]]:
     return {name: [row["_step"] for row in run["lines"]] for name, run in stored.runs.items()}
 

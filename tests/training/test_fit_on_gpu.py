@@ -70,7 +70,15 @@ def test_a_step_that_is_recorded_does_what_it_did_before(
     changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = data_of(tmp_path, **{key: value for key, value in changes.items() if key not in ("micro_batches", "cached")})
+    replays, replay = [], torch.cuda.CUDAGraph.replay
+
+    def noted(graph: torch.cuda.CUDAGraph) -> None:
+        replays.append(graph)
+        replay(graph)
+
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", noted)
     replayed = trained(data, tmp_path, "cuda", **changes)
+    assert replays
     monkeypatch.setattr("carsray.training.recorded.WARM_UP", 10**9)
     assert losses(replayed) == pytest.approx(losses(trained(data, tmp_path, "cuda", **changes)), rel=1e-3)
 

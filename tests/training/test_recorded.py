@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from carsray.training.recorded import WARM_UP, recorded
+from carsray.training.health import Health
+from carsray.training.recorded import WARM_UP, broke_off, recorded
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -53,7 +54,11 @@ def test_arguments_of_another_shape_are_recorded_anew() -> None:
 
 
 @on_gpu
-def test_work_that_waits_for_the_gpu_runs_as_it_is_and_breaks_nothing() -> None:
+def test_work_that_waits_for_the_gpu_runs_as_it_is_and_the_process_is_replaced_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("carsray.training.recorded._broken", [])
+
     def waits(left: Tensor, right: Tensor) -> Tensor:
         return torch.nn.functional.dropout(left, p=0.0) * float(right.sum())
 
@@ -61,6 +66,10 @@ def test_work_that_waits_for_the_gpu_runs_as_it_is_and_breaks_nothing() -> None:
     for call in range(WARM_UP + 3):
         left, right = numbers(call), numbers(call + 100)
         torch.testing.assert_close(work(left, right), left * right.sum())
+    torch.cuda.empty_cache()
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    assert broke_off()
+    assert "could not be recorded" in str(Health(torch.device("cuda")).problem())
     kept = torch.nn.functional.dropout(torch.ones(1000, device="cuda"))  # draws random numbers
     assert 300 < float(kept.count_nonzero()) < 700
 

@@ -1,19 +1,21 @@
 """What a training does to need less memory at a time than its batches take."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_training import data_of
+from tiny_training import config_of, data_of, run_of
 from tiny_views import ROOMY, frozen, views_of
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from carsray.config import RunConfig
 from carsray.training import fit as fitting
 from carsray.training import prefix_cache
-from carsray.training.fit import fit
+from carsray.training.fit import EpochResult, fit
 from carsray.training.prefix_cache import EVAL_BYTES, EVAL_ROWS, View
 
 CPU = torch.device("cpu")
@@ -85,3 +87,32 @@ def test_a_view_built_in_parts_holds_the_same(tmp_path: Path) -> None:
                 break
     rows = np.arange(len(data.train.labels))
     torch.testing.assert_close(views[0].rows(rows), views[1].rows(rows), rtol=1e-2, atol=1e-2)
+
+
+class Recording(fitting._Trainer):
+    """As on a GPU, where a recorded step keeps its memory."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.records = True
+
+
+@pytest.mark.parametrize(("failures", "ends"), [(1, True), (2, False)])
+def test_validation_that_lacks_memory_is_tried_again_without_a_recorded_step_and_once_only(
+    failures: int, ends: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, run = data_of(tmp_path), run_of(tmp_path)
+    undisturbed = [event.metrics for event in fit(config_of(), data, run) if isinstance(event, EpochResult)]
+    left, predict_each = [None] * failures, fitting.predict_each
+
+    def short(*args: Any) -> Iterator[Any]:
+        if left:
+            left.pop()
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        yield from predict_each(*args)
+
+    monkeypatch.setattr(fitting, "_Trainer", Recording)
+    monkeypatch.setattr(fitting, "predict_each", short)
+    with nullcontext() if ends else pytest.raises(torch.OutOfMemoryError):
+        found = [event.metrics for event in fit(config_of(), data, run) if isinstance(event, EpochResult)]
+        assert found == undisturbed

@@ -69,14 +69,15 @@ def epochs_in(place: Place) -> int:
     return sum(content.count(b"\n") for content in histories)
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
 def test_a_killed_driver_whose_disk_is_lost_goes_on_from_storage_to_the_same_end(
-    server: ObjectServer, words: Sweep, tmp_path: Path, undisturbed: SweepFolder
+    server: ObjectServer, words: Sweep, tmp_path: Path, undisturbed: SweepFolder, kills: int
 ) -> None:
-    storage = server.address("killed")
+    storage = server.address(f"killed-{kills}")
     place = Place(parse_address(storage)) / "cars-1"
     begin = (*words("cars-1", storage, tmp_path / "results"), "--or-resume")
     first = b""
-    for _ in range(2):
+    for _ in range(kills):
         before = epochs_in(place)
         driver = start_cli(*begin)
         wait_for(lambda before=before: epochs_in(place) > before, driver)

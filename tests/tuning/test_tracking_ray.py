@@ -72,6 +72,7 @@ def test_after_a_kill_and_a_resume_the_files_have_every_epoch_of_every_trial_onc
     assert [row.trial for row in read_rows(folder)] == [0, 1, 2, 3]
 
 
+@pytest.mark.soak  # its parts: tests/tracking/test_tracker.py, test_sync.py
 def test_a_network_that_dies_in_the_middle_loses_nothing_and_the_dashboard_finds_all_of_it(
     asked: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

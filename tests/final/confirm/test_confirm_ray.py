@@ -251,6 +251,7 @@ def test_it_runs_where_the_sweep_ran_unless_told(home: Path) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.soak
 def test_sigterm_keeps_what_has_ended_and_the_same_command_goes_on(home: Path) -> None:
     made_sweep(home, "ended-early", THREE)
     command = [sys.executable, "-c", "from carsray.cli import main; main()", "confirm", "ended-early", "--seeds", "1"]
