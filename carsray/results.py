@@ -197,19 +197,31 @@ def create_sweep(results: Path, name: str) -> SweepFolder:
 
     What a process left that died before it wrote sweep.json holds nothing, and bars no name.
     """
-    if not name or name != Path(name).name or name.startswith("."):
-        raise ResultsError(f"--name {name!r}: must be a plain folder name such as cars-1")
-    folder = SweepFolder(results / name)
+    folder = free_folder(results, name)
     try:
         folder.root.mkdir(parents=True, exist_ok=_left_empty(folder))
         folder.trials.mkdir(exist_ok=True)
     except FileExistsError:
-        raise ResultsError(
-            f"{folder.root}: exists already. Choose another --name, or go on with: carsray resume {folder.arguments}"
-        ) from None
+        raise _taken(folder) from None  # by another process, since then
     except OSError as error:
         raise ResultsError(f"{folder.root}: cannot be created: {error.strerror}. Choose another --results") from None
     return folder
+
+
+def free_folder(results: Path, name: str) -> SweepFolder:
+    """The results folder that a new sweep may make. Raises ResultsError if the name is taken, or no folder's."""
+    if not name or name != Path(name).name or name.startswith("."):
+        raise ResultsError(f"--name {name!r}: must be a plain folder name such as cars-1")
+    folder = SweepFolder(results / name)
+    if folder.root.exists() and not _left_empty(folder):
+        raise _taken(folder)
+    return folder
+
+
+def _taken(folder: SweepFolder) -> ResultsError:
+    return ResultsError(
+        f"{folder.root}: exists already. Choose another --name, or go on with: carsray resume {folder.arguments}"
+    )
 
 
 def _left_empty(folder: SweepFolder) -> bool:

@@ -49,7 +49,7 @@ def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> Non
         raise click.UsageError("--or-resume needs the --name of the sweep that may have begun.")
     if or_resume and name and _has_begun(results, name, asked.settings.storage):
         _run(results, name, storage=asked.settings.storage, asked=asked)
-    _checked_name(results, name, asked)  # and storage: a wrong one is told before pictures are inspected
+    _checked_name(results, name, asked)  # and storage: what is wrong is told before pictures are inspected
     with ExitStack() as stack:
         stack.enter_context(_stoppable(_typed))
         tracker = stack.enter_context(tracking_of(asked.settings))  # it logs in while the checks run
@@ -121,10 +121,12 @@ def _has_begun(results: Path, name: str, storage: str | None) -> bool:
 
 
 def _checked_name(results: Path, name: str | None, asked: Asked) -> str:
-    """The name that was given, or the next free one. Raises StorageError or ResultsError where storage bars it."""
-    from carsray.results import next_name
+    """The name that was given, or the next free one. Raises StorageError or ResultsError where it cannot be taken."""
+    from carsray.results import free_folder, next_name
 
     storage = asked.settings.storage
+    if name:
+        free_folder(results, name)
     if storage is None:
         return name or next_name(results, asked.space.name)
     from carsray.storage.work import names_in, require_free

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from carsray.cli import cli, main
 from carsray.cli.options import Asked, first_config, split_data
+from carsray.cluster.connect import Node
 from carsray.config import SweepSettings
 from carsray.data.records import DataSplit
 from carsray.errors import ClusterError, ResultsError
@@ -67,8 +69,19 @@ def one_line(err: str) -> str:
     return line
 
 
-def test_a_name_that_is_taken(sweep: Sweep, tmp_path: Path) -> None:
-    pictures = folders(tmp_path / "pictures", {"a": 5, "b": 5})
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster of one machine without a GPU, for those that are told so after Ray has started."""
+
+    @contextmanager
+    def alone(address: str | None) -> Iterator[list[Node]]:
+        yield [Node("here", cpus=2.0, gpus=0.0)]
+
+    monkeypatch.setattr("carsray.cluster.connect.connected", alone)
+
+
+def test_a_name_that_is_taken_is_told_before_anything_else(sweep: Sweep, tmp_path: Path) -> None:
+    pictures = tmp_path / "nowhere"
     (tmp_path / "results" / "cars-1").mkdir(parents=True)
     (tmp_path / "results" / "cars-1" / "sweep.json").write_text("{}")
     code, err = sweep(pictures, "--name", "cars-1")
@@ -115,6 +128,7 @@ def test_a_sweep_that_has_begun_as_another_one(sweep: Sweep, tmp_path: Path) -> 
     assert "is another sweep than the one asked for (depth: recorded 2, asked 3)" in one_line(err)
 
 
+@pytest.mark.usefixtures("machine")
 def test_more_gpus_than_any_node_has(sweep: Sweep, tmp_path: Path) -> None:
     code, err = sweep(folders(tmp_path / "pictures", {"a": 5, "b": 5}), "--gpus-per-trial", "64")
     assert code == 2
@@ -122,6 +136,7 @@ def test_more_gpus_than_any_node_has(sweep: Sweep, tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.usefixtures("machine")
 def test_a_budget_of_gpu_hours_for_trials_without_a_gpu(sweep: Sweep, tmp_path: Path) -> None:
     pictures = folders(tmp_path / "pictures", {"a": 5, "b": 5})
     code, err = sweep(pictures, "--gpus-per-trial", "0", "--budget-gpu-hours", "5")
@@ -130,6 +145,7 @@ def test_a_budget_of_gpu_hours_for_trials_without_a_gpu(sweep: Sweep, tmp_path: 
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.usefixtures("machine")
 def test_a_name_that_another_sweep_takes_meanwhile_is_not_drawn(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,18 +183,16 @@ def test_a_class_with_too_few_pictures(sweep: Sweep, tmp_path: Path) -> None:
     assert "class 'b': 2 distinct pictures" in one_line(err)
 
 
+@pytest.mark.usefixtures("machine")
 def test_a_damaged_picture_is_left_out_with_a_warning(sweep: Sweep, tmp_path: Path) -> None:
     pictures = folders(tmp_path / "pictures", {"a": 6, "b": 6})
     damaged = pictures / "a" / "3.jpg"
     damaged.write_bytes(damaged.read_bytes()[:200])
-    # The taken name stops the sweep once the pictures have been looked at.
-    (tmp_path / "results" / "taken").mkdir(parents=True)
-    (tmp_path / "results" / "taken" / "sweep.json").write_text("{}")
-    code, err = sweep(pictures, "--name", "taken")
+    code, err = sweep(pictures, "--gpus-per-trial", "64")  # which is refused once the pictures have been looked at
     assert code == 2
     assert "warning: 1 of 12 pictures cannot be read and are left out:" in err
     assert "3.jpg" in err
-    assert "exists already" in one_line(err)
+    assert "no node has that many" in one_line(err)
 
 
 def test_nothing_is_left_behind_by_a_sweep_that_was_refused(sweep: Sweep, tmp_path: Path) -> None:
@@ -195,8 +209,12 @@ def test_resuming_what_is_no_sweep(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", [{"address": "127.0.0.1:1"}, {"gpus_per_trial": 64}], ids=["cluster", "gpus"])
-def test_who_is_refused_and_asks_again_does_not_get_the_trials_twice(tmp_path: Path, lost: dict[str, Any]) -> None:
+def test_who_is_refused_and_asks_again_does_not_get_the_trials_twice(
+    tmp_path: Path, lost: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
     """To extend a sweep, where the Ray cluster is gone that it ran on, or what its trials need."""
+    if "address" not in lost:
+        request.getfixturevalue("machine")
     (tmp_path / "tiny.toml").write_text(SPACE)
     folder, cache = create_sweep(tmp_path, "cars-1"), tmp_path / "cache"
     pictures = folders(tmp_path / "pictures", {"a": 6, "b": 6})
