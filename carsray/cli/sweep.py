@@ -168,10 +168,12 @@ def _run(
         from carsray.progress import bar
         from carsray.storage.work import at_work
         from carsray.tuning.resources import require_spent, share_out
+        from carsray.tuning.same_weights import require_same_weights
         from carsray.tuning.sweep import extend_record, read_record, run_sweep
 
         folder, watch = stack.enter_context(at_work(results, name, storage, partial(click.echo, err=True)))
         space, split, settings = read_record(folder)
+        require_same_weights(folder, folder.read_settings())
         if asked:
             require_same(folder, asked)
             settings = settings.model_copy(update={"address": asked.settings.address or settings.address})

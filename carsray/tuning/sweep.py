@@ -37,6 +37,7 @@ from carsray.tuning.budget import Budget, lost_gpus
 from carsray.tuning.record import Recorder
 from carsray.tuning.resources import Resources, room_for, share_out
 from carsray.tuning.rungs import RungTable
+from carsray.tuning.same_weights import weights_given
 from carsray.tuning.scheduler import RungScheduler
 from carsray.tuning.search import FAILURES_IN_A_ROW, SpaceSearch
 from carsray.tuning.signals import terminated_as_interrupted
@@ -71,6 +72,7 @@ def begin_record(
                 "test_kind": split.test_kind,
             },
             "space": space.text,
+            "weights": weights_given(space),
             "command": command,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             **_circumstances(),

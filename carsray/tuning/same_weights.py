@@ -1,0 +1,41 @@
+"""The weights files that a sweep began with: after a break its trials go on from the same ones, or not at all."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from carsray.errors import ResultsError
+from carsray.results import SweepFolder
+from carsray.space import Space
+
+
+def weights_given(space: Space) -> dict[str, str]:
+    """SHA-256 of each weights file that trials may begin with, by its path; of those that this machine has."""
+    return {str(path): _digest(path) for path in sorted(_named(space)) if path.is_file()}
+
+
+def require_same_weights(folder: SweepFolder, record: dict[str, Any]) -> None:
+    """Raises ResultsError where a file has changed since the sweep began: snapshots do not hold the frozen part."""
+    for name, digest in record.get("weights", {}).items():
+        path = Path(name)
+        if path.is_file() and _digest(path) != digest:
+            raise ResultsError(
+                f"{path}: is not the weights file that the sweep began with. Put that back, or begin a new sweep: in "
+                f"{folder.root} trials of two starts could not be compared"
+            )
+
+
+def _named(space: Space) -> Iterator[Path]:
+    """What a space names by its whole path: names of published weights are none."""
+    searched = space.parameters.get("weights")
+    choices = searched.choices if searched else ()
+    started = (point.get("weights") for point in space.start)
+    for name in {space.fixed.get("weights"), *choices, *started}:
+        if isinstance(name, str) and Path(name).is_absolute():
+            yield Path(name)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
