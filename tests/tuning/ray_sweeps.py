@@ -38,8 +38,9 @@ def study_of(folder: SweepFolder) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=folder.name, storage=open_storage(folder.study)).trials
 
 
-def start_cli(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from carsray.cli import main; main()", *map(str, arguments)]
+def start_cli(*arguments: object, before: str = "") -> subprocess.Popen[str]:
+    """Start a command; the process runs some lines of Python ``before``."""
+    command = [sys.executable, "-c", f"{before}\nfrom carsray.cli import main; main()", *map(str, arguments)]
     # Where a shell has begun the tests with &, SIGINT is ignored in all that they start.
     taken = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=taken)
