@@ -204,7 +204,7 @@ def create_sweep(results: Path, name: str) -> SweepFolder:
     except FileExistsError:
         raise _taken(folder) from None  # by another process, since then
     except OSError as error:
-        raise ResultsError(f"{folder.root}: cannot be created: {error.strerror}. Choose another --results") from None
+        raise _barred(folder, error) from None
     return folder
 
 
@@ -213,9 +213,17 @@ def free_folder(results: Path, name: str) -> SweepFolder:
     if not name or name != Path(name).name or name.startswith("."):
         raise ResultsError(f"--name {name!r}: must be a plain folder name such as cars-1")
     folder = SweepFolder(results / name)
-    if folder.root.exists() and not _left_empty(folder):
+    try:
+        taken = folder.root.exists() and not _left_empty(folder)
+    except OSError as error:
+        raise _barred(folder, error) from None
+    if taken:
         raise _taken(folder)
     return folder
+
+
+def _barred(folder: SweepFolder, error: OSError) -> ResultsError:
+    return ResultsError(f"{folder.root}: cannot be created: {error.strerror}. Choose another --results or --name")
 
 
 def _taken(folder: SweepFolder) -> ResultsError:
@@ -226,6 +234,8 @@ def _taken(folder: SweepFolder) -> ResultsError:
 
 def _left_empty(folder: SweepFolder) -> bool:
     """Whether there is no more than what `begin_record` writes before sweep.json, and no trial."""
+    if folder.root.is_file():
+        return False
     entries = folder.root.iterdir() if folder.root.is_dir() else ()
     there = {path.name for path in entries if not path.name.endswith(".partial")}
     return there <= {folder.trials.name, folder.space.name, folder.split.name} and not any(folder.all_trials())

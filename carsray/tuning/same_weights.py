@@ -12,16 +12,16 @@ from carsray.space import Space
 
 def weights_given(space: Space) -> dict[str, str]:
     """SHA-256 of each weights file that trials may begin with, by its path; of those that this machine has."""
-    return {str(path): _digest(path) for path in sorted(_named(space)) if path.is_file()}
+    found = {str(path): _digest(path) for path in sorted(_named(space))}
+    return {name: digest for name, digest in found.items() if digest}
 
 
 def require_same_weights(folder: SweepFolder, record: dict[str, Any]) -> None:
     """Raises ResultsError where a file has changed since the sweep began: snapshots do not hold the frozen part."""
     for name, digest in record.get("weights", {}).items():
-        path = Path(name)
-        if path.is_file() and _digest(path) != digest:
+        if _digest(Path(name)) not in (None, digest):
             raise ResultsError(
-                f"{path}: is not the weights file that the sweep began with. Put that back, or begin a new sweep: in "
+                f"{name}: is not the weights file that the sweep began with. Put that back, or begin a new sweep: in "
                 f"{folder.root} trials of two starts could not be compared"
             )
 
@@ -36,6 +36,10 @@ def _named(space: Space) -> Iterator[Path]:
             yield Path(name)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest(path: Path) -> str | None:
+    """None for what is not here, or not for this user: the machines that train may have it."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

@@ -7,7 +7,7 @@ one of two slots. Searchers and schedulers are the real ones, called as Ray's Tu
 not run. The n-th trial of a seed has the same luck on both sides. The target is the 95th percentile of the best scores
 in the pool; searches go on without a limit of trials until one reaches it, and count as `--cap` epochs where none does
 by then. Then both sides run sweeps of 24 trials to their end. carsray was tuned on the pool 64-0 alone. A third side
-knows at every rung how a trial ends: what better rungs could save at most.
+knows at every rung how a trial ends.
 """
 
 import argparse
@@ -154,7 +154,7 @@ class Ours:
 
 
 class Clairvoyant(Ours):
-    """The same, if every epoch told what a trial is worth at its end: all that better rungs could save."""
+    """The same, with a sharp cut, if every epoch told what a trial is worth at its end: what is lost by not knowing."""
 
     def __init__(self, pool: Pool, slots: int, trials: int, seed: int) -> None:
         super().__init__(pool.space, 0, slots, trials, seed)

@@ -62,7 +62,7 @@ def test_the_losses_are_those_of_the_processor(
         {"optimizer": "adam", "grad_clip": 0.1, "schedule": "cosine"},
         {"micro_batches": 2, "label_smoothing": 0.1},
         BACKBONE,
-        BACKBONE | {"unfreeze_every": 1, "epochs": 3},
+        BACKBONE | {"unfreeze_every": 2, "epochs": 6},
         BACKBONE | {"cached": False},
     ],
 )
