@@ -1,6 +1,7 @@
 """Files: found, read, and written so that a reader never sees half of one, whatever ends the writer."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -86,6 +87,12 @@ def read_object(path: Path, advice: str) -> dict[str, Any]:
         return value
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path}: cannot be read ({error}). {advice}") from None
+
+
+def sha256_of(path: Path) -> str:
+    """Of what a file holds, in hexadecimal, as sha256sum says it. Raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def append_line(path: Path, line: str) -> None:

@@ -173,7 +173,8 @@ def _run(
 
         folder, watch = stack.enter_context(at_work(results, name, storage, partial(click.echo, err=True)))
         space, split, settings = read_record(folder)
-        require_same_weights(folder, folder.read_settings())
+        if extends or sum(row.ended for row in read_rows(folder)) < settings.trials:
+            require_same_weights(folder)
         if asked:
             require_same(folder, asked)
             settings = settings.model_copy(update={"address": asked.settings.address or settings.address})

@@ -1,11 +1,10 @@
-"""The weights files that a sweep began with: after a break its trials go on from the same ones, or not at all."""
+"""The weights files that a sweep began with: whatever is trained for it later begins with the same, or not at all."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from carsray.errors import ResultsError
+from carsray.files import sha256_of
 from carsray.results import SweepFolder
 from carsray.space import Space
 
@@ -16,9 +15,12 @@ def weights_given(space: Space) -> dict[str, str]:
     return {name: digest for name, digest in found.items() if digest}
 
 
-def require_same_weights(folder: SweepFolder, record: dict[str, Any]) -> None:
-    """Raises ResultsError where a file has changed since the sweep began: snapshots do not hold the frozen part."""
-    for name, digest in record.get("weights", {}).items():
+def require_same_weights(folder: SweepFolder) -> None:
+    """For who is to train. Raises ResultsError where a file has changed since the sweep began.
+
+    Snapshots do not hold the frozen part, and what is repeated or retrained would be something else.
+    """
+    for name, digest in folder.read_settings().get("weights", {}).items():
         if _digest(Path(name)) not in (None, digest):
             raise ResultsError(
                 f"{name}: is not the weights file that the sweep began with. Put that back, or begin a new sweep: in "
@@ -39,7 +41,6 @@ def _named(space: Space) -> Iterator[Path]:
 def _digest(path: Path) -> str | None:
     """None for what is not here, or not for this user: the machines that train may have it."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return None

@@ -5,9 +5,9 @@
 
 An epoch of `fit` cuts its batches from a pack of drawn cars, augments them and keeps the score; the limit is as many
 steps on one batch that lies on the device. Network, optimiser, precision and recording are the same, and the epochs
-take turns.
-Start and validation are not counted. Needs neither Ray nor Optuna: where there is torch and the few small packages
-that training takes (Python names the first that is missing), run this file itself, with the repository in PYTHONPATH.
+take turns. Start and validation are not counted. Needs neither Ray nor Optuna: where there is torch and the few small
+packages that training takes (Python names the first that is missing), run this file itself, with the repository in
+PYTHONPATH.
 """
 
 import argparse

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts/benchmarks"))
 
 import pool
 import sampler
+import sides
 
 from carsray.space import Space, Value
 from carsray.space_file import load_space
@@ -28,14 +29,18 @@ class Flat:
     def curve(self, values: Mapping[str, Value], noise: Sequence[int]) -> list[float]:
         return [float(values["dropout"])] * self.space.epochs
 
+    def highest(self, values: Mapping[str, Value]) -> float:
+        return float(values["dropout"])
+
 
 def space() -> Space:
     return load_space(Path(__file__).parents[2] / sampler.SPACE, {"weights": "none"})
 
 
 SIDES: dict[str, Callable[[int, int], Any]] = {
-    "carsray": lambda trials, seed: sampler.Ours(space(), 311, 2, trials, seed),
-    "ray": lambda trials, seed: sampler.Plain(space(), trials, seed),
+    "carsray": lambda trials, seed: sides.Ours(space(), 311, 2, trials, seed),
+    "clairvoyant": lambda trials, seed: sides.Clairvoyant(Flat(space()), 2, trials, seed),  # type: ignore[arg-type]
+    "ray": lambda trials, seed: sides.Plain(space(), trials, seed),
 }
 
 

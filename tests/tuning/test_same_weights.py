@@ -11,7 +11,8 @@ from carsray.cli import cli
 from carsray.cli.options import split_data
 from carsray.config import SweepSettings
 from carsray.errors import ResultsError
-from carsray.results import create_sweep
+from carsray.files import write_json
+from carsray.results import SweepFolder, create_sweep
 from carsray.space_file import load_space, parse_space
 from carsray.tuning.same_weights import require_same_weights, weights_given
 from carsray.tuning.sweep import begin_record
@@ -33,6 +34,12 @@ def files(tmp_path: Path) -> list[Path]:
     return paths
 
 
+def recorded(results: Path, record: dict[str, Any]) -> SweepFolder:
+    folder = create_sweep(results, "cars-1")
+    write_json(folder.settings, record)
+    return folder
+
+
 def test_files_are_known_by_what_they_hold_and_published_names_are_none(files: list[Path]) -> None:
     choices = ", ".join(f'"{name}"' for name in ("imagenet", "/nowhere.pth", *files))
     searched = f'weights = {{ choices = [{choices}], default = "imagenet" }}'
@@ -49,11 +56,11 @@ def test_without_a_file_there_is_nothing_to_know(pinned: dict[str, Any]) -> None
 def test_a_file_that_is_on_another_machine_only_bars_nothing(files: list[Path], tmp_path: Path) -> None:
     given = weights_given(parse_space(SPACE, "space.toml", {"weights": str(files[0])}))
     files[0].unlink()
-    require_same_weights(create_sweep(tmp_path, "cars-1"), {"weights": given})
+    require_same_weights(recorded(tmp_path, {"weights": given}))
 
 
 def test_a_sweep_of_before_bars_nothing(tmp_path: Path) -> None:
-    require_same_weights(create_sweep(tmp_path, "cars-1"), {})
+    require_same_weights(recorded(tmp_path, {}))
 
 
 def test_a_sweep_does_not_go_on_from_a_file_that_has_changed(files: list[Path], tmp_path: Path) -> None:

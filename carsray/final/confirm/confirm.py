@@ -14,6 +14,7 @@ from carsray.final.confirm.verdict import Verdict, reach_verdict
 from carsray.leaderboard import read_rows
 from carsray.results import INTERRUPTED, SweepFolder
 from carsray.space import Space
+from carsray.tuning.same_weights import require_same_weights
 from carsray.tuning.sweep import read_record
 
 
@@ -45,6 +46,8 @@ def confirm(prepared: Prepared, asked: Asked) -> tuple[Verdict, dict[str, Any]]:
 
     Raises SweepFailed where no repetition has ended.
     """
+    if not all(each.done() for each in prepared.repetitions):
+        require_same_weights(prepared.folder)
     failures = run_repetitions(prepared.repetitions, prepared.settings)
     verdict = reach_verdict(prepared.repetitions, failures)
     asked = replace(asked, failures=failures, notes=prepared.notes)

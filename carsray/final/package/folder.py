@@ -1,7 +1,6 @@
 """The folder of an exported model: one property per file, checked whole before anything in it is used."""
 
 import csv
-import hashlib
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from carsray.errors import PackageError, ResultsError
-from carsray.files import unwritable, write_text
+from carsray.files import sha256_of, unwritable, write_text
 
 FORMAT = "carsray-package-1"
 
@@ -214,7 +213,6 @@ def _move(new: Path, root: Path) -> None:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise PackageError(f"{path}: cannot be read ({error.strerror}). {AGAIN}") from None

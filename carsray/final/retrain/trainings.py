@@ -18,6 +18,7 @@ from carsray.published.view import View
 from carsray.training.fit import Progress
 from carsray.training.memory import MOST_PARTS, lacks_memory
 from carsray.training.whole import EpochEnd, Impossible, Saved, Terms, Trained, train
+from carsray.tuning.same_weights import require_same_weights
 
 LOSSES = 3
 """A training whose worker or node is lost goes on from its last snapshot: so often without an epoch that it had not
@@ -50,6 +51,7 @@ def run_trainings(
     todo = [training for training in trainings if not folder.training(training.name).done(training)]
     if not todo:
         return
+    require_same_weights(folder.sweep)
     placed = place(nodes, settings, len(todo), todo[0].config.batch_size, workers)
     run = RunConfig(device="auto" if placed.gpus else "cpu", threads=placed.threads, cache=settings.cache)
     shared = {training.split.fingerprint: share(training.split) for training in todo}

@@ -23,6 +23,7 @@ from carsray.cluster.tasks import Ended
 from carsray.config import RunConfig
 from carsray.data.split_file import read_split
 from carsray.errors import CarsrayError, ClusterError, ResultsError, SweepFailed
+from carsray.files import write_json
 from carsray.final.confirm.confirm import prepare
 from carsray.final.confirm.repetitions import Repetition
 from carsray.final.confirm.runner import STARTS, _Driver, repeat
@@ -248,6 +249,30 @@ def test_it_runs_where_the_sweep_ran_unless_told(home: Path) -> None:
     gone = CliRunner().invoke(cli, ["confirm", "elsewhere", "--results", str(home / "results")])
     assert isinstance(gone.exception, ClusterError)
     assert "--address 127.0.0.1:1: nothing answers" in str(gone.exception)
+
+
+def test_ctrl_c_exits_with_130_and_says_how_to_go_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    made_sweep(home, "stopped", THREE)
+    words = ["confirm", "stopped", "--results", str(home / "results")]
+    monkeypatch.setattr("carsray.final.confirm.confirm.run_repetitions", interrupted)
+    monkeypatch.setattr(sys, "argv", ["carsray", *words])
+    found = CliRunner().invoke(cli, words)
+    assert found.exit_code == 130
+    assert "Stopped. What has ended is kept; to go on: carsray confirm stopped" in found.stderr
+
+
+def test_nothing_is_repeated_with_a_weights_file_that_has_changed(home: Path, tmp_path: Path) -> None:
+    made_sweep(home, "other-weights", THREE)
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"others than the sweep's")
+    folder = open_sweep(home / "results", "other-weights")
+    write_json(folder.settings, folder.read_settings() | {"weights": {str(weights): 64 * "0"}})
+    found = CliRunner().invoke(cli, ["confirm", "other-weights", "--results", str(home / "results")])
+    assert isinstance(found.exception, ResultsError)
+    assert "is not the weights file that the sweep began with" in str(found.exception)
 
 
 @pytest.mark.process
