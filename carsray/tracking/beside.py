@@ -18,6 +18,8 @@ READY_SECONDS = 20.0
 """For the tracker to start and to log in, of which the driver has better to do in the first ten."""
 END_SECONDS = 10.0
 """From the sweep's end to the tracker's, whatever it is waiting for."""
+ANSWER_SECONDS = 2.0
+"""Of these, for the tracker to be asked, and to answer."""
 
 
 class TrackerProcess:
@@ -65,7 +67,7 @@ class TrackerProcess:
     def end(self) -> None:
         """Ask for its end, which takes a while; `wait` waits for it."""
         self._until = time.monotonic() + END_SECONDS
-        self._send(End())
+        self._send(End(END_SECONDS - ANSWER_SECONDS))
 
     def wait(self) -> Ended:
         """Its last word, or that there was none in time. Nothing is left of it afterwards."""

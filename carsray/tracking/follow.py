@@ -20,14 +20,14 @@ from carsray.tracking.changes import Changes, all_runs
 from carsray.tracking.facts import SweepFacts, read_facts
 from carsray.tracking.ledger import Ledger, wandb_folder
 from carsray.tracking.login import NoAnswer, log_in
-from carsray.tracking.messages import Begin, Ended, Follow, Ready, Way
+from carsray.tracking.messages import Begin, End, Ended, Follow, Ready, Way
 from carsray.tracking.run import TrackedRun
 from carsray.tracking.upkeep import Upkeep
 
 LOOK_SECONDS = 2.0
 """Between two looks at the record."""
-LAST_SECONDS = 8.0
-"""For all that is left at the end."""
+ALONE_SECONDS = 60.0
+"""For all that is left where the driver has died, and nobody waits for it."""
 LOCK_SECONDS = 10.0
 """For the tracker of a process that was killed to come to its end."""
 WORKERS = 4
@@ -42,7 +42,7 @@ def main() -> None:
         assert isinstance(begin, Begin)
         ready, entity = prepare(begin)
         connection.send(ready)
-        os.nice(19)  # from here on training goes first
+        os.nice(10)  # from here on training goes first, and yet a busy machine does not starve it
         asked = connection.recv()
         assert isinstance(asked, Follow)
         ended = _follow(SweepFolder(asked.root), ready.way, begin.project, entity, connection)
@@ -85,9 +85,19 @@ def _follow(folder: SweepFolder, way: Way, project: str, entity: str | None, con
                     if run.at_rest or way == "online":
                         upkeep.bring(run)
                 upkeep.tend()
-            return finish(folder, facts, upkeep, LAST_SECONDS)
+            return finish(folder, facts, upkeep, _seconds_left(connection))
     except CarsrayError as error:
         return Ended(-1, str(error))
+
+
+def _seconds_left(connection: Connection) -> float:
+    """What the driver grants for the end, which it has just asked for, or come to itself."""
+    try:
+        asked = connection.recv()
+    except (EOFError, OSError):
+        return ALONE_SECONDS
+    assert isinstance(asked, End)
+    return asked.seconds
 
 
 @contextmanager

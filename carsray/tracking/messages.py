@@ -36,6 +36,9 @@ class Follow:
 class End:
     """Request: come to an end. Answered by Ended."""
 
+    seconds: float
+    """For all that is left."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
