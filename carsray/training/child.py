@@ -22,7 +22,7 @@ from carsray.training.checkpoint import CheckpointInfo, checkpoint_bytes
 from carsray.training.device import resolve_device
 from carsray.training.fit import EpochResult, fit
 from carsray.training.health import Health
-from carsray.training.memory import lacks_memory
+from carsray.training.memory import for_lack_of_memory
 from carsray.training.messages import Begin, Epoch, Failed, LetGo, NextEpoch, Open, Progress, Released
 from carsray.training.usage import Usage
 
@@ -122,7 +122,7 @@ def _failure(error: Exception) -> Failed:
     """What an error says of its cause; PyTorch has a type for it where its own allocator on a GPU lacks memory only."""
     text = str(error)
     first = f"{type(error).__name__}: {text}".splitlines()[0]
-    if isinstance(error, RuntimeError | MemoryError) and lacks_memory(f"{type(error).__name__}: {text}"):
+    if for_lack_of_memory(error):
         return Failed(first, "memory")
     if isinstance(error, RuntimeError) and any(words in text for words in FAULTY):
         return Failed(first, "device")

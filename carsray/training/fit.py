@@ -23,6 +23,7 @@ from carsray.training.device import compute_dtype, resolve_device
 from carsray.training.evaluate import Answered, predict_each, together
 from carsray.training.gradients import gradients_of
 from carsray.training.hopeless import Hopeless
+from carsray.training.memory import for_lack_of_memory
 from carsray.training.messages import Progress
 from carsray.training.metrics import classification_metrics
 from carsray.training.optimizer import build_optimizer, take_up
@@ -156,7 +157,7 @@ class _Trainer:
     def new_gradients(self) -> Work:
         """A step up to the optimiser, for the blocks that are trained now."""
         work = gradients_of(self.network, self.config, self.dtype, self.batch_size, self.micro_batches)
-        return recorded(work, self.device) if self.records else work
+        return recorded(work, self.device, partial(self.network.zero_grad, set_to_none=True)) if self.records else work
 
     def stop_recording(self) -> None:
         """A recording keeps the memory of its step, which validation may need."""
@@ -234,8 +235,8 @@ class _Trainer:
         if self.data.val and self.team.leads:
             try:
                 val, predicted = yield from self.validate(epoch, self.data.val)
-            except torch.OutOfMemoryError:
-                if not self.records:
+            except RuntimeError as error:
+                if not (self.records and for_lack_of_memory(error)):
                     raise
             if not val:
                 self.stop_recording()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -11,6 +12,7 @@ from carsray.data.augment import normalize
 from carsray.models.build import build_network
 from carsray.models.state import trainable_state
 from carsray.training.device import autocast, compute_dtype, resolve_device
+from carsray.training.memory import for_lack_of_memory
 from carsray.training.optimizer import build_optimizer
 from carsray.training.prefix_cache import EVAL_BATCH
 from carsray.training.recorded import WARM_UP as RECORDING
@@ -64,7 +66,8 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    gradients = recorded(backward, device)
+    let_go = partial(network.zero_grad, set_to_none=True)
+    gradients = recorded(backward, device, let_go)
 
     def step() -> None:
         with autocast(device, dtype):
@@ -82,7 +85,12 @@ def probe(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
     network.train()
     train = _seconds(step, device)
     network.eval()
-    evaluate = _seconds(look, device)
+    evaluate = _seconds_if_it_fits(look, device)
+    if not evaluate:  # a training goes on without its recording then
+        del gradients
+        let_go()
+        torch.cuda.empty_cache()
+        evaluate = _seconds(look, device)
     size = sum(tensor.nbytes for tensor in trainable_state(network).values())
     remembered = sum(_bytes(value) for state in optimizer.state.values() for value in state.values())
     return Cost(_name(device), train / batch, evaluate / len(seen), size, size + remembered, *_memory(device))
@@ -112,6 +120,15 @@ def _seconds(work: Callable[[], None], device: torch.device) -> float:
         work()
     _wait(device)
     return (time.perf_counter() - began) / STEPS
+
+
+def _seconds_if_it_fits(work: Callable[[], None], device: torch.device) -> float | None:
+    try:
+        return _seconds(work, device)
+    except RuntimeError as error:
+        if not for_lack_of_memory(error):
+            raise
+        return None
 
 
 def _wait(device: torch.device) -> None:

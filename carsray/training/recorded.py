@@ -6,10 +6,13 @@ them. A CUDA graph, https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-gr
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 
 import torch
 from torch import Tensor
+
+from carsray.training.memory import for_lack_of_memory
 
 Work = Callable[[Tensor, Tensor], Tensor]
 WARM_UP = 3
@@ -19,13 +22,15 @@ _broken: list[str] = []
 """Why recordings of this process broke off."""
 
 
-def recorded(work: Work, device: torch.device) -> Work:
+def recorded(work: Work, device: torch.device, forget: Callable[[], object] = lambda: None) -> Work:
     """The same work, started faster from its fourth call on where the device is a GPU.
 
     It may not wait for the device, and all that it reads and writes, but for its arguments, must stay where it is.
-    What it returns is good until the next call.
+    What it returns is good until the next call. ``forget`` lets go of what a call leaves behind and the next replaces:
+    a recording has memory of its own. Let go of one recording before the next is made: they share a stream, and some
+    versions of torch clear up there after the one while the other still needs it.
     """
-    return _Recorded(work, device) if device.type == "cuda" and not _broken else work
+    return _Recorded(work, device, forget) if device.type == "cuda" and not _broken else work
 
 
 def broke_off() -> str | None:
@@ -40,22 +45,27 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
 
 
 class _Recorded:
-    """One recording, made of inputs of one shape; another shape begins anew."""
+    """One recording, made of inputs of one shape; another shape begins anew. Without one the work runs as it is."""
 
-    def __init__(self, work: Work, device: torch.device) -> None:
-        self._work = work
+    def __init__(self, work: Work, device: torch.device, forget: Callable[[], object]) -> None:
+        self._work, self._forget = work, forget
         # The same for all calls, since autograd adds up gradients on that on which a parameter was first used.
         self._stream = _stream(device)
         self._inputs: tuple[Tensor, ...] = ()
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._gave_up = False
 
     def __call__(self, *given: Tensor) -> Tensor:
+        if self._gave_up or _broken:
+            return self._work(*given)
         if [(own.shape, own.dtype) for own in self._inputs] != [(one.shape, one.dtype) for one in given]:
             self._begin(given)
         for own, one in zip(self._inputs, given, strict=True):
             own.copy_(one)
-        if self._calls == WARM_UP and not _broken:
+        if self._calls == WARM_UP:
             self._record()
+            if self._gave_up:
+                return self._work(*given)
         self._calls += 1
         if self._graph is None:
             return self._aside()
@@ -78,22 +88,24 @@ class _Recorded:
             current.wait_stream(self._stream)
 
     def _record(self) -> None:
+        self._forget()
         graph = torch.cuda.CUDAGraph()
         # Where a recording breaks off, torch stays on its stream.
         with torch.cuda.stream(torch.cuda.current_stream()):
             try:
                 with torch.cuda.graph(graph, stream=self._stream):
                     self._result = self._work(*self._inputs)
-            except torch.OutOfMemoryError:
-                return  # it stays as it is, which takes no memory for good
-            except RuntimeError as error:  # something in it waits for the GPU
-                _broken.append(f"{type(error).__name__}: {error}".splitlines()[0])
-                self._end_broken()
+            except RuntimeError as error:
+                self._gave_up = True
+                if not for_lack_of_memory(error):  # something in it waits for the GPU
+                    _broken.append(f"{type(error).__name__}: {error}".splitlines()[0])
+                    self._end_broken()
                 return
         self._graph = graph
 
     def _end_broken(self) -> None:
         """The generator of random numbers still takes itself for recorded; a recording of nothing ends that."""
         nothing = torch.cuda.CUDAGraph()
-        with warnings.catch_warnings(action="ignore"), torch.cuda.graph(nothing, stream=self._stream):
+        recording = torch.cuda.graph(nothing, stream=self._stream)
+        with suppress(RuntimeError), warnings.catch_warnings(action="ignore"), recording:
             pass

@@ -1,6 +1,7 @@
 """A training step on a batch that lies in memory: what the machine could do if nothing else were to be done."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -39,7 +40,7 @@ def training_step(network: Network, config: TrialConfig) -> Step:
         loss.backward()
         return loss.detach()
 
-    work = recorded(gradients, device)
+    work = recorded(gradients, device, partial(network.zero_grad, set_to_none=True))
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> None:
         work(images, labels)

@@ -10,6 +10,11 @@ from carsray.training.recorded import WARM_UP, broke_off, recorded
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_broke_off_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carsray.training.recorded._broken", [])
+
+
 def product(left: Tensor, right: Tensor) -> Tensor:
     return left @ right
 
@@ -54,13 +59,10 @@ def test_arguments_of_another_shape_are_recorded_anew() -> None:
 
 
 @on_gpu
-def test_work_that_waits_for_the_gpu_runs_as_it_is_and_the_process_is_replaced_afterwards(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("carsray.training.recorded._broken", [])
-
+def test_work_that_waits_for_the_gpu_runs_as_it_is_and_the_process_is_replaced_afterwards() -> None:
     def waits(left: Tensor, right: Tensor) -> Tensor:
-        return torch.nn.functional.dropout(left, p=0.0) * float(right.sum())
+        drawn = torch.rand_like(left)
+        return left * float(right.sum()) + 0 * drawn
 
     work = recorded(waits, torch.device("cuda"))
     for call in range(WARM_UP + 3):
