@@ -27,6 +27,8 @@ NAME = "lease.json"
 RENEW_SECONDS = 15.0
 STALE_SECONDS = 60.0
 """Four renewals missed. Counted by the storage's clock."""
+RELEASE_SECONDS = 0.5
+"""At the end of a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,13 @@ class Lease:
             self.renew()
         return not self.lost
 
-    def release(self, within: float = 0.5) -> None:
-        """Give it up, if that can be done in so many seconds; else it becomes stale."""
+    def release(self) -> None:
+        """Give it up, if that can be done in RELEASE_SECONDS; else it becomes stale."""
         self._released.set()
         # The storage may not answer, and this is no reason to wait.
         ending = threading.Thread(target=self._give_up, daemon=True)
         ending.start()
-        ending.join(within)
+        ending.join(RELEASE_SECONDS)
 
     def _keep(self) -> None:
         while not self._released.wait(RENEW_SECONDS) and not self.lost:

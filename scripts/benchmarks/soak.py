@@ -32,7 +32,7 @@ SHARE = 0.05
 GROWTH = 32 * 2**20
 """Bytes by which the driver may grow from its first third to its last; Ray's own buffers fill for a while."""
 LOOK_SECONDS = 0.5
-END_SECONDS = 30.0
+END_SECONDS = 120.0
 
 
 class Memory(threading.Thread):

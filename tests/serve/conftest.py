@@ -1,6 +1,7 @@
 """A package of toy pictures, and its service on a real HTTP server in a thread: Ray is in test_serving_ray.py."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from carsray.final.package.model import load_model
 from carsray.serve.api import Busy, build_app
 from carsray.serve.catalogue import Catalogue
 from carsray.serve.engine import Engine, Question
+
+# Ray Serve kills an HTTP proxy that is not ready after three times this long, and a busy machine takes longer.
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "120")
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def test_the_class_filter_leaves_the_nearest_of_that_class(server: str, package:
 
 
 def test_a_gallery_picture_is_searched_from_and_is_not_its_own_neighbour(server: str, package: Path) -> None:
-    answer = httpx.post(f"{server}/api/search/gallery/2", params={"k": 3}).json()
+    answer = httpx.post(f"{server}/api/search/gallery/2", params={"k": 3}, timeout=60).json()
     gallery = load_model(package, "cpu").gallery
     (expected,) = gallery.nearest(gallery.rows[2:3], 4)
     assert [near["row"] for near in answer["neighbours"]] == [near.row for near in expected if near.row != 2][:3]
@@ -57,27 +57,27 @@ def test_a_gallery_picture_is_searched_from_and_is_not_its_own_neighbour(server:
 
 
 def test_thumbnails_are_those_of_the_package(server: str, package: Path) -> None:
-    got = httpx.get(f"{server}/api/gallery/1")
+    got = httpx.get(f"{server}/api/gallery/1", timeout=60)
     assert got.content == (package / "gallery/00001.jpg").read_bytes()
     assert got.headers["content-type"] == "image/jpeg"
 
 
 def test_the_model_is_described(server: str) -> None:
-    about = httpx.get(f"{server}/api/model").json()
+    about = httpx.get(f"{server}/api/model", timeout=60).json()
     assert about["classes"] == ["Car 0 1990", "Car 1 1991", "Car 2 1992"]
     assert about["pictures"] > 0
     assert 0 <= about["accuracy"] <= 1
 
 
 def test_it_is_alive_and_ready_and_describes_its_api(server: str) -> None:
-    assert httpx.get(f"{server}/healthz").is_success
-    assert httpx.get(f"{server}/readyz").is_success
-    assert "/api/search" in httpx.get(f"{server}/openapi.json").json()["paths"]
+    assert httpx.get(f"{server}/healthz", timeout=60).is_success
+    assert httpx.get(f"{server}/readyz", timeout=60).is_success
+    assert "/api/search" in httpx.get(f"{server}/openapi.json", timeout=60).json()["paths"]
 
 
 def test_pages_may_load_from_nowhere_else(server: str) -> None:
     for path in ("/", "/page.css", "/page.js"):
-        got = httpx.get(server + path)
+        got = httpx.get(server + path, timeout=60)
         assert "default-src 'none'" in got.headers["content-security-policy"]
         assert "//" not in got.text.replace("// ", "")
 
@@ -159,7 +159,7 @@ def test_no_more_than_the_limit_reaches_the_application() -> None:
 def test_a_request_outside_what_is_allowed_is_refused_with_a_reason(
     server: str, method: str, path: str, status: int
 ) -> None:
-    refused = httpx.request(method, server + path)
+    refused = httpx.request(method, server + path, timeout=60)
     assert refused.status_code == status
     assert refused.json()["error"]
 
@@ -242,9 +242,9 @@ def test_a_search_that_was_refused_unread_is_counted_as_a_search() -> None:
 def test_requests_are_counted_by_route_and_status(server: str) -> None:
     def count() -> float:
         line = 'carsray_requests_total{route="/api/search/gallery/{row}",status="404"} '
-        text = httpx.get(f"{server}/metrics").text
+        text = httpx.get(f"{server}/metrics", timeout=60).text
         return float(text.partition(line)[2].partition("\n")[0] or 0)
 
     before = count()
-    httpx.post(f"{server}/api/search/gallery/999999")
+    httpx.post(f"{server}/api/search/gallery/999999", timeout=60)
     assert count() == before + 1

@@ -16,7 +16,7 @@ from carsray.progress import bar
 from carsray.serve import following
 from carsray.serve.catalogue import Catalogue
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 240.0
 
 
 @pytest.fixture

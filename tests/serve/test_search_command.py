@@ -25,7 +25,7 @@ def search(*args: Any) -> str:
 
 def test_it_answers_as_the_service_does(package: Path, picture: Path, server: str) -> None:
     said = json.loads(search(package, picture, "--neighbours", 3, "--json"))
-    served = httpx.post(f"{server}/api/search", files={"image": GOOD["jpeg"]}, params={"k": 3}).json()
+    served = httpx.post(f"{server}/api/search", files={"image": GOOD["jpeg"]}, params={"k": 3}, timeout=60).json()
     assert [near["row"] for near in said["neighbours"]] == [near["row"] for near in served["neighbours"]]
     assert [guess["name"] for guess in said["guesses"]] == [guess["name"] for guess in served["guesses"]]
 

@@ -21,6 +21,8 @@ DROP = """
   document.body.dispatchEvent(event === "paste" ? new ClipboardEvent(event, made) : new DragEvent(event, made));
 }
 """
+expect.set_options(timeout=120_000)  # milliseconds: a busy machine takes longer than the usual five seconds
+
 pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH (Debian: apt-get install chromium)"),
@@ -83,6 +85,7 @@ def test_a_neighbour_is_searched_from_with_the_keyboard(page: Page) -> None:
 
 
 def test_the_filter_leaves_one_class(page: Page) -> None:
+    expect(page.locator("#classes option")).to_have_count(3)
     upload(page, CAR)
     expect(page.locator("#neighbours button")).to_have_count(12)
     with page.expect_response("**/api/search?*class=*"):

@@ -3,9 +3,10 @@
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,12 +40,22 @@ def served(growing: Path) -> Iterator[str]:
         yield address.rstrip("/")
 
 
+WAIT_SECONDS = 240.0
+
+
+def become(there: Callable[[], bool]) -> None:
+    """Ask until it is so."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not there():
+        assert time.monotonic() < deadline
+
+
 def search(served: str, content: bytes) -> httpx.Response:
     return httpx.post(f"{served}/api/search", files={"image": content}, timeout=120)
 
 
 def test_a_picture_gets_the_same_answer_as_without_ray(served: str, engine: Engine) -> None:
-    assert httpx.get(f"{served}/readyz", timeout=60).is_success
+    become(lambda: httpx.get(f"{served}/readyz", timeout=60).is_success)
     answer = search(served, GOOD["jpeg"]).json()
     point = engine.model.gallery.point
     (expected,) = engine.answer([Question(engine.model.read(GOOD["jpeg"]), point.k)])
@@ -71,13 +82,13 @@ def test_pictures_that_are_added_are_found_without_a_restart(served: str, growin
     rows = httpx.get(f"{served}/api/model", timeout=60).json()["pictures"]
     (tmp_path / "new.jpg").write_bytes(GOOD["turned"])
     add_pictures(growing, tmp_path, bar)
-    deadline = time.monotonic() + 60
-    while True:
-        told = httpx.get(f"{served}/api/model", timeout=60).json()["pictures"]
-        near = search(served, GOOD["turned"]).json()["neighbours"][0]
-        if (told, near["row"]) == (rows + 1, rows):
-            break
-        assert time.monotonic() < deadline
+
+    def nearest() -> dict[str, Any]:
+        return dict(search(served, GOOD["turned"]).json()["neighbours"][0])
+
+    become(lambda: nearest()["row"] == rows)
+    become(lambda: httpx.get(f"{served}/api/model", timeout=60).json()["pictures"] == rows + 1)
+    near = nearest()
     assert (near["file"], near["name"], near["label"]) == ("new.jpg", "", -1)
     assert httpx.get(f"{served}/api/gallery/{rows}", timeout=60).headers["content-type"] == "image/jpeg"
 

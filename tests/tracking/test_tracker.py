@@ -86,7 +86,7 @@ def test_a_driver_that_dies_leaves_a_tracker_that_ends_by_itself(tmp_path: Path,
     process.ready()
     process.follow(ended_sweep(tmp_path))
     process._pipe.close()
-    process._process.wait(timeout=60)
+    process._process.wait(timeout=240)
     assert sorted(map(len, steps(server).values())) == [1, 2, 3]
 
 

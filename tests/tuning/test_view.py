@@ -59,13 +59,16 @@ def test_values_are_short(value: object, text: str) -> None:
     assert number(value) == text
 
 
-def test_without_a_terminal_every_trial_that_ends_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_every_trial_that_ends_is_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     view = View(recorder_of(tmp_path, GOOD, BAD), total=6)
+    monkeypatch.setattr(View, "_elapsed", lambda view: 5.0)
     view.setup()
     view.on_trial_complete(0, [], fake_trial(4))
     view.on_trial_error(0, [], fake_trial(5))
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith(f"{describe(GOOD)} | 2/6 trials | 1 failed | best 0.750 (trial 4) | 0 s gone")
+    assert first.startswith(f"{describe(GOOD)} | 2/6 trials | 1 failed | best 0.750 (trial 4) | 5 s gone")
     assert second.startswith(describe(BAD))
 
 

@@ -97,7 +97,7 @@ def test_no_test_picture_is_opened_before_the_opening_and_then_every_one_is_seen
     watched = {"WATCHED_PICTURES": os.path.realpath(pictures), "WATCHED_LOG": str(tmp_path / "log")}
     environment = {**os.environ, **watched, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-c", CHAIN, str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     swept, trained, opened = (
         set((tmp_path / stage).read_text().splitlines()) for stage in ("swept", "trained", "opened")
