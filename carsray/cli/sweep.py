@@ -38,7 +38,7 @@ STORAGE = click.option(
 @click.option("--or-resume", is_flag=True, help="If the sweep NAME has begun, here or in the storage, go on with it.")
 @RESULTS
 def sweep(asked: Asked, name: str | None, or_resume: bool, results: Path) -> None:
-    """Search a space: many trials under Ray Tune, proposed by Optuna, stopped early by ASHA.
+    """Search a space: many trials under Ray Tune, spread at first, from the 25th on by Optuna, stopped early by ASHA.
 
     \b
     carsray sweep search_spaces/transfer_mobilenet_v2.toml --data ~/cars --name cars-1
