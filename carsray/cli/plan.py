@@ -11,7 +11,7 @@ import click
 from carsray.cli.options import Asked, sweep_options
 
 if TYPE_CHECKING:
-    from carsray.config import SweepSettings
+    from carsray.config import SweepSettings, TrialConfig
     from carsray.space import Space
     from carsray.tuning.plan import Plan
 
@@ -33,7 +33,7 @@ def plan(asked: Asked, results: Path, as_json: bool) -> None:
     check_networks(asked.space)
     made = make_plan(asked.space, split, asked.settings, results)
     if as_json:
-        click.echo(json.dumps(asdict(made) | {"costs": [asdict(cost) for _, cost in made.costs]}, indent=2))
+        click.echo(json.dumps(asdict(made) | _plain(made), indent=2))
         return
     trials, train, val = asked.settings.trials, len(split.train), len(split.val)
     click.echo(f"{trials} trials of {asked.space.name} on {train:,} pictures, {val:,} to validate")
@@ -41,6 +41,11 @@ def plan(asked: Asked, results: Path, as_json: bool) -> None:
     _print_cost(asked.space, made)
     for line in limits(asked.settings, made.seconds / 3600, made.gpu_hours):
         click.echo(line)
+
+
+def _plain(made: "Plan") -> dict[str, object]:
+    costs = [asdict(cost) for _, cost in made.costs]
+    return {"costs": costs, "too_large": [config.model_dump(mode="json") for config in made.too_large]}
 
 
 def _print_search(space: "Space") -> None:
@@ -57,9 +62,14 @@ def _print_cost(space: "Space", made: "Plan") -> None:
     rungs = ", ".join(f"{count:.0f} to epoch {epoch}" for epoch, count in made.reaching.items())
     click.echo(f"Rungs: trials expected {rungs}; {made.epochs:.0f} epochs in all")
     for config, cost in made.costs:
-        values = " ".join(f"{name}={getattr(config, name)}" for name in space.parameters if name in _TELLING)
         memory = f", {cost.device_bytes / 2**30:.1f} GiB" if cost.device_bytes else ""
-        click.echo(f"  probe: {1 / cost.train_seconds:,.0f} pictures/s on {cost.device}{memory}  [{values}]")
+        click.echo(
+            f"  probe: {1 / cost.train_seconds:,.0f} pictures/s on {cost.device}{memory}  {_values(space, config)}"
+        )
+    for config in made.too_large:
+        click.echo(
+            f"  probe: memory is lacking; a trial goes on with parts of a batch, slower  {_values(space, config)}"
+        )
     low, high = made.seconds_range
     turns = ", the most if trials that share a GPU take turns" if 0 < resources.gpus < 1 else ""
     click.echo(f"Time: about {duration(made.seconds)} ({duration(low)} to {duration(high)}{turns})")
@@ -72,6 +82,10 @@ def _print_cost(space: "Space", made: "Plan") -> None:
         click.echo(
             "warning: that does not fit. Free space, or choose other folders with --results and --cache", err=True
         )
+
+
+def _values(space: "Space", config: "TrialConfig") -> str:
+    return f"[{' '.join(f'{name}={getattr(config, name)}' for name in space.parameters if name in _TELLING)}]"
 
 
 def disk_line(need: int, cached: int, free: int) -> str:

@@ -64,7 +64,7 @@ def connected(address: str | None) -> Iterator[list[Node]]:
             namespace="carsray",
             runtime_env=_own_code() if address else None,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if address is None:
             raise ClusterError(

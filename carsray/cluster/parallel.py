@@ -18,6 +18,7 @@ from ray import train
 from ray.exceptions import NodeDiedError, RayActorError
 from ray.train.torch import TorchTrainer
 from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from carsray.cluster.tasks import Ended
 
@@ -47,7 +48,9 @@ class Teams:
                 yield name, event
 
     def _run(self, work: Callable[..., Iterator[Any]], args: tuple[Any, ...]) -> Iterator[Any]:
-        queue = Queue(actor_options={"num_cpus": 0})
+        # Here, whatever happens to other nodes.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         problems: list[Ended] = []
         with tempfile.TemporaryDirectory(prefix="carsray-ray-") as storage:
             trainer = self._trainer({"work": work, "args": args, "queue": queue}, storage)

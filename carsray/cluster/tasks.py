@@ -18,7 +18,10 @@ class Ended:
 
 
 class Tasks:
-    """Running tasks by name. Ray queues what does not fit at once, and keeps worker processes warm between tasks."""
+    """Running tasks by name. Ray queues what does not fit at once, and keeps worker processes warm between tasks.
+
+    Without GPUs: one that has had a GPU ends with its task, and with it what it held there, or had broken.
+    """
 
     def __init__(self, cpus: float, gpus: float) -> None:
         self._options = {"num_cpus": cpus, "num_gpus": gpus, "num_returns": "streaming", "max_retries": 0}
@@ -29,7 +32,7 @@ class Tasks:
 
     def start(self, name: str, work: Callable[..., Iterator[Any]], *args: Any) -> None:
         """Run ``work(*args)``, a generator of a module's own, on some node; shared values are put in place there."""
-        self._running[ray.remote(work).options(**self._options).remote(*args)] = name
+        self._running[ray.remote(**self._options)(work).remote(*args)] = name
 
     def events(self) -> Iterator[tuple[str, Any]]:
         """(name, event) from all tasks, those started meanwhile included, each with one Ended at its end."""

@@ -37,7 +37,8 @@ def fetch_record(place: Place, folder: SweepFolder, report: Report = silent) -> 
     journal = require_record(place)
     partial = SweepFolder(folder.root.with_name(f".{folder.name}.partial"))
     shutil.rmtree(partial.root, ignore_errors=True)
-    names = [found.name for found in place.objects() if found.name not in (JOURNAL, LEASE)]
+    # Those that wait for the lease try now and then whether they can write, under names that begin with a dot.
+    names = [found.name for found in place.objects() if found.name not in (JOURNAL, LEASE) and found.name[0] != "."]
     try:
         for done, name in enumerate(names, start=1):
             place.fetch(name, partial.root / _safe(place, name))

@@ -53,7 +53,7 @@ def at_work(
     StorageError where there is no such sweep, or another works on it, or both places went on apart.
     """
     if storage:
-        results.mkdir(parents=True, exist_ok=True)
+        _make(results)
     folder = SweepFolder(results / name) if storage else open_sweep(results, name)
     with folder.alone():
         storage = storage or folder.read_settings()["settings"].get("storage")
@@ -77,6 +77,13 @@ def at_work(
                 yield folder, watch
         finally:
             lease.release()
+
+
+def _make(results: Path) -> None:
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"{results}: cannot be written: {error.strerror}. Choose another --results") from None
 
 
 def _apart(storage: str, results: Path) -> Address:

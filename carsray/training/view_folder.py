@@ -104,7 +104,7 @@ class ViewFolder:
             return False
         for path, status in sorted(views, key=self._worth):
             if excess <= 0:
-                return True
+                break
             path.unlink(missing_ok=True)
             path.with_suffix(".json").unlink(missing_ok=True)
             excess -= status.st_size

@@ -38,8 +38,9 @@ class TrialActor(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """One epoch; a result with "failed" ends the trial."""
         asked = time.perf_counter()
-        # One whose epochs are long saves itself between rungs, too.
-        due = self._epoch + 1 in self._rungs or asked - self._saved > SNAPSHOT_SECONDS
+        # One whose epochs are long saves itself between rungs, too; after the last there is nothing to go on with.
+        late = asked - self._saved > SNAPSHOT_SECONDS and self._epoch + 1 < self._epochs
+        due = self._epoch + 1 in self._rungs or late
         for answer in self._attempts.next_epoch(snapshot=due):
             match answer:
                 case Epoch():
@@ -55,7 +56,7 @@ class TrialActor(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         chosen = TrialConfig(**config["config"])
-        self._rungs = set(config["rungs"])
+        self._rungs, self._epochs = set(config["rungs"]), chosen.epochs
         self._epoch, self._best, snapshot, micro_batches = 0, 0.0, None, 1
         if going_on := config.get("going_on"):
             self._epoch, self._best = going_on["epoch"], going_on["best"]

@@ -48,7 +48,7 @@ class Budget:
         gpu_hours = (self.gpu_seconds_before + since * self.gpus) / 3600
         if asked.budget_gpu_hours and gpu_hours >= asked.budget_gpu_hours:
             return f"the budget of {asked.budget_gpu_hours:g} GPU-hours is spent"
-        best = max(trials, key=lambda row: row.score, default=None)
+        best = max((row for row in trials if row.state != "failed"), key=lambda row: row.score, default=None)
         if asked.target and best and best.score >= asked.target:
             return f"trial {best.trial} has reached the target of {asked.target:g}"
         return ""

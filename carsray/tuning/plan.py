@@ -11,6 +11,7 @@ from pathlib import Path
 import optuna
 import ray
 from pydantic import ValidationError
+from ray.exceptions import RayTaskError
 
 from carsray.cluster.connect import connected
 from carsray.config import RunConfig, SweepSettings, TrialConfig
@@ -19,6 +20,7 @@ from carsray.errors import ConfigError
 from carsray.files import existing
 from carsray.seed import derive
 from carsray.space import Space
+from carsray.training.memory import for_lack_of_memory
 from carsray.training.probe import Cost, probe
 from carsray.tuning.kept import KEEP_CHECKPOINTS, ROOM
 from carsray.tuning.resources import Resources, require_spent, share_out, trials_per_gpu
@@ -57,6 +59,8 @@ class Plan:
     """Activations of frozen prefixes at most; they make way for what else needs the disk."""
     free_bytes: int
     costs: list[tuple[TrialConfig, Cost]]
+    too_large: list[TrialConfig]
+    """Probed, and too much for the memory of one that trains whole batches."""
 
 
 def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: Path) -> Plan:
@@ -66,7 +70,8 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         require_spent(settings.budget_gpu_hours, resources)
         configs = sample_configs(space, PROBES, settings.seed)
         run = RunConfig(device=resources.device, threads=resources.threads, cache=settings.cache)
-        costs = _probe_all(configs, len(split.classes), run, resources)
+        measured, too_large = _probe_all(configs, len(split.classes), run, resources)
+    costs = [cost for _, cost in measured]
     reaching, epochs = expected_epochs(space, settings.trials, len(split.val))
     per_epoch = [_epoch_seconds(cost, split) for cost in costs]
     totals = total_seconds(epochs, per_epoch, resources)
@@ -88,7 +93,8 @@ def make_plan(space: Space, split: DataSplit, settings: SweepSettings, results: 
         kept_bytes=min(ROOM, KEEP_CHECKPOINTS * checkpoint + waiting * (checkpoint + snapshot)),
         cached_bytes=run.prefix_cache_bytes if any(config.unfreeze_depth != "all" for config in configs) else 0,
         free_bytes=shutil.disk_usage(existing(results)).free,
-        costs=list(zip(configs, costs, strict=True)),
+        costs=measured,
+        too_large=too_large,
     )
 
 
@@ -116,10 +122,28 @@ def sample_configs(space: Space, count: int, seed: int) -> list[TrialConfig]:
     return configs
 
 
-def _probe_all(configs: Sequence[TrialConfig], classes: int, run: RunConfig, resources: Resources) -> list[Cost]:
-    """One after the other, where and with what a trial would run."""
+def _probe_all(
+    configs: Sequence[TrialConfig], classes: int, run: RunConfig, resources: Resources
+) -> tuple[list[tuple[TrialConfig, Cost]], list[TrialConfig]]:
+    """One after the other, where and with what a trial would run; and those for which memory was lacking.
+
+    Raises ConfigError where it was lacking for all.
+    """
     remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(probe)
-    return [ray.get(remote.remote(config, classes, run)) for config in configs]
+    measured, too_large = [], []
+    for config in configs:
+        try:
+            measured.append((config, ray.get(remote.remote(config, classes, run))))
+        except RayTaskError as error:
+            if not for_lack_of_memory(error.cause):
+                raise
+            too_large.append(config)
+    if not measured:
+        raise ConfigError(
+            f"memory is lacking for all of {len(configs)} probes of this space. Smaller pictures or batches need less: "
+            "--set image_size=..., --set batch_size=..."
+        )
+    return measured, too_large
 
 
 def _trials_per_gpu(costs: Sequence[Cost], pack_bytes: int, resources: Resources) -> int:

@@ -79,6 +79,7 @@ class Recorder(Callback):
         if going_on:
             # The actor has it by now; held here, it would stay in Ray's object store until the sweep ends.
             going_on.pop("snapshot", None)
+            trial.evaluated_params.pop("going_on/snapshot", None)
             row = replace(self.rows[number], state="running")
             self._update(row if row.epochs <= going_on["epoch"] else self._cut_back(row))
             return
@@ -153,12 +154,21 @@ class Recorder(Callback):
         self._kept.tidy(self.rows)
         self.watch.due.set()
 
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """End the sweep where the record cannot be written: as a trial ends, Ray keeps that to itself."""
+        if self.broken:
+            raise self.broken
+
     @_noting
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial was lost with its Ray actor; one that comes again keeps its row."""
-        if self._comes_again(trial.config["trial"]):
+        """A trial was lost with its Ray actor; one that comes again, or that has ended, keeps its row.
+
+        Ray comes here with one that has ended where its row was written and what follows was not.
+        """
+        row = self.rows.get(trial.config["trial"])
+        if self._comes_again(trial.config["trial"]) or (row and row.ended):
             return
-        row = self.rows.get(trial.config["trial"]) or self._new_row(trial)
+        row = row or self._new_row(trial)
         cause = str(trial.get_error() or "its Ray actor died")
         self._update(replace(row, state="failed", reason=row.reason or cause, kind=row.kind or "lost"))
         self._kept.tidy(self.rows)

@@ -15,6 +15,7 @@ from typing import Any
 
 import optuna
 from ray import tune
+from ray.tune.execution import tune_controller
 
 from carsray.cluster.connect import alive_nodes, connected
 from carsray.cluster.examine import version_of
@@ -34,6 +35,7 @@ from carsray.storage.watch import Watch
 from carsray.training.forked import fork_server
 from carsray.tuning.actor import TrialActor
 from carsray.tuning.budget import Budget, lost_gpus
+from carsray.tuning.lost import ActorManager
 from carsray.tuning.record import Recorder
 from carsray.tuning.resources import Resources, room_for, share_out
 from carsray.tuning.rungs import RungTable
@@ -130,7 +132,7 @@ def run_sweep(
     the next call goes on with them. Why it ended is in the last line of runs.jsonl. A ``watch`` is told what changes in
     the record.
     """
-    _quiet()
+    quiet()
     with (
         connected(settings.address) as nodes,
         sealed(local_paths(split.test, settings.cache)),
@@ -253,6 +255,7 @@ def _fit(trainable: Any, search: SpaceSearch, scheduler: RungScheduler, callback
         num_samples=-1,  # the searcher says when it is over
         reuse_actors=True,
     )
+    tune_controller.RayActorManager = ActorManager
     # Ray's own state is a cache, so it lives and dies with this call.
     with tempfile.TemporaryDirectory(prefix="carsray-ray-") as storage:
         # Weights come with the results; Ray's own checkpoints would need storage that all nodes share.
@@ -266,7 +269,7 @@ def _fit(trainable: Any, search: SpaceSearch, scheduler: RungScheduler, callback
         tune.Tuner(trainable, tune_config=config, run_config=run).fit()
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Ray's and Optuna's own console output repeats, less well, what the view shows, and Ray's state the record."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -275,6 +278,8 @@ def _quiet() -> None:
     # The searcher itself sees to it that no trial waits for a slot; Ray's own limit would start one actor at a time:
     # https://github.com/ray-project/ray/issues/46965
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")
+    # A lost actor is one, also where its node was taken away: else Ray begins its trial anew, past the searcher.
+    os.environ.setdefault("RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE", "1")
     for name in ("ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +48,7 @@ class View(Callback):
         problem = self._recorder.watch.problem
         if problem and not self._warned and self._live is None:
             self._warned = True
-            print(f"warning: storage: {problem}. The sweep goes on", file=sys.stderr, flush=True)
+            _say(f"warning: storage: {problem}. The sweep goes on")
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -59,7 +60,7 @@ class View(Callback):
         """One line, where there is no terminal; none of a trial that had not begun when the sweep wound down."""
         row = self._recorder.rows.get(trial.config["trial"])
         if self._live is None and row:
-            print(f"{describe(row)} | {self._status()}", file=sys.stderr, flush=True)
+            _say(f"{describe(row)} | {self._status()}")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The same of a trial that was lost with its actor, whether it comes again or not."""
@@ -68,7 +69,7 @@ class View(Callback):
         if row and row.state == "failed":
             self.on_trial_complete(iteration, trials, trial)
         elif self._live is None:
-            print(f"trial {number}: its Ray actor or its node was lost; it goes on", file=sys.stderr, flush=True)
+            _say(f"trial {number}: its Ray actor or its node was lost; it goes on")
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Give the terminal back."""
@@ -99,3 +100,8 @@ class View(Callback):
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # whoever read it has gone, or its disk is full: no reason to end a sweep
+        print(line, file=sys.stderr, flush=True)

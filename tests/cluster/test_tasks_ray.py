@@ -3,8 +3,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import ray
 
-from carsray.cluster.connect import connected
 from carsray.cluster.tasks import Ended, Tasks, share
 
 pytestmark = [
@@ -15,8 +15,9 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def ray_here() -> Iterator[None]:
-    with connected(None):
-        yield
+    ray.init("local", num_gpus=1, include_dashboard=False, log_to_driver=False)  # one that no machine here has
+    yield
+    ray.shutdown()
 
 
 def collected(tasks: Tasks) -> dict[str, list[Any]]:
@@ -60,6 +61,18 @@ def test_a_broken_or_dead_task_says_why_and_the_others_go_on() -> None:
     assert broken.problem.startswith("ValueError: no such thing\n")
     assert 'raise ValueError("no such thing")' in broken.problem
     assert dead.problem.startswith("its worker process died")
+
+
+def test_a_process_that_has_had_a_gpu_ends_with_its_task() -> None:
+    def process() -> Iterator[int]:
+        yield os.getpid()
+
+    tasks = Tasks(cpus=0.1, gpus=1)
+    for name in ("first", "second"):
+        tasks.start(name, process)
+    found = collected(tasks)
+    assert found["first"][1:] == found["second"][1:] == [Ended()]
+    assert found["first"] != found["second"]
 
 
 def test_a_task_can_be_started_while_events_are_taken() -> None:

@@ -37,6 +37,14 @@ def test_the_journal_is_put_over_the_files(place: Place, folder: SweepFolder) ->
     assert [path.name for path in folder.root.parent.iterdir()] == ["cars-1"]
 
 
+def test_what_somebody_who_waits_tries_to_write_is_none_of_the_record(place: Place, folder: SweepFolder) -> None:
+    sweep = place / "cars-1"
+    journal(sweep)
+    sweep.write(".carsray-1a2b", b"carsray")
+    fetch_record(sweep, folder)
+    assert not (folder.root / ".carsray-1a2b").exists()
+
+
 def test_a_name_that_is_not_there_is_told_with_those_that_are(shared: Place, folder: SweepFolder) -> None:
     journal(shared / "vans-1")
     with pytest.raises(ResultsError, match=r"is no sweep\. Sweeps there: vans-1"):

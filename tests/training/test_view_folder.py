@@ -68,10 +68,12 @@ def test_views_leave_the_disk_a_reserve(root: Path, monkeypatch: pytest.MonkeyPa
     assert not build(folder, "d", 3 * SIZE)
 
 
-def test_room_that_readers_hold_is_not_given_twice(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("read", ["a", "ab", "abc"])
+def test_room_that_readers_hold_is_not_given_twice(root: Path, monkeypatch: pytest.MonkeyPatch, read: str) -> None:
     """A view that is evicted while it is read takes its room on the disk until the reader lets go."""
     folder = ViewFolder(root, limit=100 * SIZE)
-    build(folder, "read")
+    for key in read:
+        build(folder, key)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(RESERVE, 0, RESERVE))
     assert not build(folder, "new")
 

@@ -115,3 +115,7 @@ def test_what_the_last_process_gave_its_trials_counts_before_what_was_asked_for(
 def test_a_process_that_was_killed_worked_until_its_last_epoch() -> None:
     runs = [{"event": "began", "time": 0}, {"event": "began", "time": 100}, {"event": "ended", "time": 120}]
     assert spans_worked(runs, [10, 20, 110]) == [(0, 20), (100, 120)]
+
+
+def test_a_trial_that_failed_has_reached_no_target() -> None:
+    assert budget(target=0.8).spent({3: replace(row(3, 0.81), state="failed")}) == ""

@@ -114,6 +114,15 @@ def test_a_trial_lost_with_its_actor_is_failed_even_before_it_began(folder: Swee
     assert folder.trial(1).read_state().reason == "its Ray actor died"
 
 
+def test_a_trial_that_has_ended_stays_so_whatever_fails_after_its_row_was_written(folder: SweepFolder) -> None:
+    recorder, trial = Recorder(folder, space_of()), fake_trial(0, OSError("No space left on device"), lr=0.1)
+    live(recorder, trial, [0.2, 0.3, 0.4])
+    ended = folder.trial(0).read_state()
+    recorder.on_trial_error(0, [], trial)
+    assert folder.trial(0).read_state() == ended
+    assert ended.state != "failed"
+
+
 def test_a_trial_that_begins_again_has_only_its_new_history(folder: SweepFolder) -> None:
     recorder, trial = Recorder(folder, space_of()), fake_trial(0, lr=0.1)
     recorder.on_trial_start(0, [], trial)
@@ -216,6 +225,8 @@ def test_a_record_that_cannot_be_written_is_an_error_that_stays_known(folder: Sw
     with full_disk(2000), pytest.raises(ResultsError, match="cannot be written"):
         recorder.on_trial_result(0, [], trial, result_of(2, 0.4, 0.4, snapshot=Parcel(b"x" * 5000)))
     assert "snapshot.safetensors: cannot be written" in str(recorder.broken)
+    with pytest.raises(ResultsError, match="cannot be written"):
+        recorder.on_step_end(0, [])
     assert folder.trial(0).snapshot.read_bytes() == b"old"
 
 

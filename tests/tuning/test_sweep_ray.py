@@ -18,14 +18,18 @@ from tiny_sweeps import TEXT, space_of
 
 from carsray.cli import cli
 from carsray.cluster.connect import alive_nodes
+from carsray.config import RunConfig, TrialConfig
 from carsray.data.pack import pack_key
 from carsray.data.records import DataSplit
-from carsray.errors import ClusterError, SealedTestError
+from carsray.errors import ClusterError, ConfigError, SealedTestError
 from carsray.leaderboard import TrialRow, read_rows
 from carsray.results import BEST, SweepFolder
 from carsray.space import Space
 from carsray.training.checkpoint import load_checkpoint
+from carsray.training.probe import Cost
+from carsray.tuning import plan
 from carsray.tuning.record import Recorder
+from carsray.tuning.resources import Resources
 
 pytestmark = [
     pytest.mark.ray,
@@ -238,12 +242,30 @@ def test_a_plan_measures_and_adds_up(cluster: Cluster, home: Path, tmp_path: Pat
     arguments = ["plan", file, "--data", home / "pictures", "--cache", home / "cache", "--trials", 6]
     found = CliRunner().invoke(cli, [*map(str, arguments), "--gpus-per-trial", "0", "--json"])
     assert found.exit_code == 0, found.output
-    plan = json.loads(found.stdout)
-    assert plan["reaching"]["1"] == 6
-    assert 6 <= plan["epochs"] <= 18
-    low, high = plan["seconds_range"]
-    assert 0 < low <= plan["seconds"] <= high
-    assert plan["pack_bytes"] == (40 + 12) * 20 * 20 * 3
-    assert plan["cached_bytes"] == 0  # nothing is frozen
-    assert len(plan["costs"]) == 4
-    assert plan["gpu_hours"] == 0
+    told = json.loads(found.stdout)
+    assert told["reaching"]["1"] == 6
+    assert 6 <= told["epochs"] <= 18
+    low, high = told["seconds_range"]
+    assert 0 < low <= told["seconds"] <= high
+    assert told["pack_bytes"] == (40 + 12) * 20 * 20 * 3
+    assert told["cached_bytes"] == 0  # nothing is frozen
+    assert len(told["costs"]) == 4
+    assert told["gpu_hours"] == 0
+
+
+def test_a_plan_goes_on_without_what_lacks_memory(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(config: TrialConfig, classes: int, run: RunConfig) -> Cost:
+        if config.batch_size == 64:
+            raise MemoryError("no room")
+        return Cost("processor", 0.1, 0.1, 1, 1, 0, 0)
+
+    monkeypatch.setattr(plan, "probe", lacking)
+    small = space_of().config(space_of().start[0])
+    large = small.model_copy(update={"batch_size": 64})
+    asked = 4, RunConfig(device="cpu", cache=tmp_path), Resources(cpus=1, gpus=0, concurrent=1)
+    measured, too_large = plan._probe_all([small, large], *asked)
+    assert ([config for config, _ in measured], too_large) == ([small], [large])
+    with pytest.raises(ConfigError, match="memory is lacking for all of 1 probes"):
+        plan._probe_all([large], *asked)

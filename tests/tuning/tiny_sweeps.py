@@ -66,4 +66,4 @@ def draw_folders(root: Path, classes: int = 4, each: int = 16, side: int = 32) -
 def fake_trial(number: int, error: Exception | None = None, **params: Any) -> Any:
     """What carsray reads of a trial of Ray's."""
     config = {"trial": number, "params": params, "config": {"epochs": 3, **params}}
-    return SimpleNamespace(config=config, status="RUNNING", get_error=lambda: error)
+    return SimpleNamespace(config=config, evaluated_params={}, status="RUNNING", get_error=lambda: error)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from carsray.data.records import Catalog, Picture, SplitName
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
+JPEG = frozenset((".jpg", ".jpeg", ".jpe", ".jfif"))
+SUFFIXES = JPEG | {".jp2", ".png", ".bmp", ".webp", ".avif", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 SPLIT_FOLDERS: dict[str, SplitName] = {
     "train": "train",
     "val": "val",
