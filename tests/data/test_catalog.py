@@ -97,6 +97,13 @@ def test_suffixes_count_in_any_case_and_hidden_or_other_files_do_not(tmp_path: P
     assert sorted(p.path.name for p in open_catalog(tmp_path).pictures) == ["0.JPG", "0.png", "0.png"]
 
 
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".avif", ".jp2"])
+def test_what_browsers_and_cameras_save_is_a_picture(tmp_path: Path, suffix: str) -> None:
+    class_folders(tmp_path, {"a": 1, "b": 1})
+    picture(tmp_path / f"a/more{suffix}")
+    assert [picture.label for picture in open_catalog(tmp_path).pictures] == [0, 0, 1]
+
+
 def test_folders_without_a_picture_of_their_own_are_no_classes_and_are_named(tmp_path: Path) -> None:
     class_folders(tmp_path, {"a": 1, "b": 1, "nested/c": 1})
     (tmp_path / "none").mkdir()

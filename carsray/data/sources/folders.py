@@ -4,8 +4,12 @@ from pathlib import Path
 
 from carsray.data.records import Catalog, Picture, SplitName
 
-JPEG = frozenset((".jpg", ".jpeg", ".jpe", ".jfif"))
-SUFFIXES = JPEG | {".jp2", ".png", ".bmp", ".webp", ".avif", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".avif", ".gif", ".tif", ".tiff"),
+        *(".ppm", ".pgm"),
+    )
+)
 SPLIT_FOLDERS: dict[str, SplitName] = {
     "train": "train",
     "val": "val",
